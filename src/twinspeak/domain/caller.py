@@ -1,0 +1,40 @@
+"""Who is asking, and over what data that person has a say."""
+
+import msgspec
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """A signed-in person, checked against a live session row.
+
+    `institution_id` is the active twin, None for a personal user; `kind` is super, admin or user.
+    """
+
+    user_id: str
+    email: str
+    kind: str
+    session_id: str
+    institution_id: str | None = None
+
+
+class SystemCaller(msgspec.Struct, frozen=True):
+    """The server's own work: start-up, the reaper, command line. `reason` goes to the log."""
+
+    reason: str
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """What rows a statement may touch; `persistence.scope` renders it as SQL.
+
+    `institution_id` None means the personal space of `user_id`. A scope with `system` set sees everything.
+    """
+
+    user_id: str | None
+    institution_id: str | None
+    system: bool = False
+
+
+def scope_of(caller: Caller | SystemCaller, institution_id: str | None = None) -> Scope:
+    """Return the scope of `caller` in `institution_id` (whose membership the caller of this has checked)."""
+    if isinstance(caller, SystemCaller):
+        return Scope(user_id=None, institution_id=None, system=True)
+    return Scope(user_id=caller.user_id, institution_id=institution_id)

@@ -1,0 +1,54 @@
+"""Conversations: a client-chosen number, and the exchanges replayed from it."""
+
+import msgspec
+
+UNASSIGNED = 0
+"""The `course_id` of turns that belong to no conversation (contract section 4)."""
+
+
+class CourseRef(msgspec.Struct, frozen=True):
+    """`selectedCourse` as asked: the conversation, and the assistant it carries in older clients."""
+
+    course_id: int
+    course_name: str = ""
+    assistant_id: str | None = None
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """One question and its answer, as they go back into a prompt."""
+
+    question: str
+    answer: str
+
+
+def course_name_from(question: str) -> str:
+    """Name a new conversation after its first question: one line of at most 60 characters, cut at a word."""
+    line = " ".join(question.split())
+    if len(line) <= 60:
+        return line
+    return line[:60].rsplit(" ", 1)[0] + "…"
+
+
+def alternate(messages: list[tuple[str, str]]) -> tuple[Exchange, ...]:
+    """Pair (role, text) messages into exchanges, strictly user then assistant (contract 4.4).
+
+    Successive messages of one role are joined by a blank line; a leading assistant message and a trailing question
+    have no partner and get an empty one, so nothing that was said is lost.
+    """
+    merged: list[tuple[str, str]] = []
+    for role, text in messages:
+        if merged and merged[-1][0] == role:
+            merged[-1] = (role, f"{merged[-1][1]}\n\n{text}")
+        else:
+            merged.append((role, text))
+    pairs: list[Exchange] = []
+    question = ""
+    for role, text in merged:
+        if role == "user":
+            question = text
+        else:
+            pairs.append(Exchange(question=question, answer=text))
+            question = ""
+    if question:
+        pairs.append(Exchange(question=question, answer=""))
+    return tuple(pairs)

@@ -1,0 +1,83 @@
+"""The price of a turn, and what to hold for it before it runs (contract section 5). All amounts are whole credits."""
+
+import msgspec
+
+MICRO = 1_000_000
+"""Micro-credits in a credit: rates are micro-credits per token, so prices need no fractions."""
+
+
+class Price(msgspec.Struct, frozen=True):
+    """Micro-credits per token. The default is the contract's: 1 credit per 10,000 tokens, cached input at half."""
+
+    input: int = 100
+    cached: int = 50
+    completion: int = 100
+
+    @property
+    def free(self) -> bool:
+        """True when nothing is ever charged, not even the minimum."""
+        return not (self.input or self.cached or self.completion)
+
+
+FREE = Price(input=0, cached=0, completion=0)
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Tokens of a turn over all its rounds: `input` includes `cached`, `completion` includes thinking."""
+
+    input: int = 0
+    cached: int = 0
+    completion: int = 0
+    estimated: bool = False
+
+    @property
+    def total(self) -> int:
+        """What replies call `usage`."""
+        return self.input + self.completion
+
+    def plus(self, other: "Usage") -> "Usage":
+        """Add two rounds; an estimate taints the sum."""
+        return Usage(
+            input=self.input + other.input,
+            cached=self.cached + other.cached,
+            completion=self.completion + other.completion,
+            estimated=self.estimated or other.estimated,
+        )
+
+
+def charge_for(usage: Usage, price: Price, *, produced: bool) -> int:
+    """Return the credits of a turn that did not fail: at least 1 once a paid model has produced any output, else 0."""
+    if not produced or price.free:
+        return 0
+    return max(1, _ceil(_micro(usage, price)))
+
+
+def bound_for(prompt_tokens: int, output_tokens: int, price: Price) -> int:
+    """Return the credits that a round of at most these tokens can cost: what is held before it starts."""
+    if price.free:
+        return 0
+    return max(1, _ceil(prompt_tokens * price.input + output_tokens * price.completion))
+
+
+def output_within(credits: int, prompt_tokens: int, price: Price) -> int | None:
+    """Return how many output tokens `credits` pay for after the prompt; None = as many as the model can."""
+    if price.completion == 0:
+        return None
+    return max(0, (credits * MICRO - prompt_tokens * price.input) // price.completion)
+
+
+def estimate_tokens(text: str) -> int:
+    """Estimate the tokens of `text` where no vendor counted them: a token per 4 UTF-8 bytes, rounded up.
+
+    Replies say `usageEstimated: true` when a charge rests on this.
+    """
+    return (len(text.encode("utf-8", "replace")) + 3) // 4
+
+
+def _micro(usage: Usage, price: Price) -> int:
+    plain = max(0, usage.input - usage.cached)
+    return plain * price.input + usage.cached * price.cached + usage.completion * price.completion
+
+
+def _ceil(micro: int) -> int:
+    return -(-micro // MICRO)

@@ -1,0 +1,28 @@
+"""The digital twin as a turn sees it."""
+
+import msgspec
+
+
+class Institution(msgspec.Struct, frozen=True):
+    """An active twin. Sentinels as stored: tokens -1 inherit, 0 auto, > 0 explicit; effort and model "" inherit."""
+
+    id: str
+    public_id: str
+    name: str
+    ai_name: str
+    prompt: str = ""
+    conversation_model: str = ""
+    max_completion_tokens: int = -1
+    reasoning_effort: str = ""
+    display_thinking_details: bool = True
+    pool_credits: bool = True
+    rag_ignore: bool = False
+    rag_only: bool = False
+    rag_limit_chunks: int = 6
+    tool_results_max_chars: int = 4000
+    chat_completion_enabled: bool = False
+    chat_completion_openai_compat: bool = False
+    chat_completion_model: str = ""
+    chat_completion_max_completion_tokens: int = -1
+    chat_completion_reasoning_effort: str = ""
+    public_authorized_urls: tuple[str, ...] = ()

@@ -1,0 +1,32 @@
+"""What is known of a model: limits, price, abilities. The data itself is in `providers.catalogue`."""
+
+import msgspec
+
+from twinspeak.domain.credits import Price
+
+
+class ModelSpec(msgspec.Struct, frozen=True):
+    """One model as this server can call it.
+
+    `id` is what twins and users write; `provider` is our adapter's name; `wire_name` is what the vendor is asked for.
+    Token limits are in tokens. `uses_passages` marks a model that answers from `ModelRequest.passages` itself.
+    """
+
+    id: str
+    provider: str
+    wire_name: str
+    label: str
+    context_window: int
+    max_output: int
+    price: Price
+    takes_tools: bool = True
+    thinks: bool = False
+    uses_passages: bool = False
+
+
+class ModelChoice(msgspec.Struct, frozen=True):
+    """What the cascade chose: an id, an output limit (0 = the catalogue's), an effort ("" = the vendor's default)."""
+
+    model_id: str
+    max_tokens: int = 0
+    effort: str = ""

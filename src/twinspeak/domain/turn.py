@@ -1,0 +1,279 @@
+"""A turn as data: what was asked, what was resolved, what a model is sent, what is replied and what is recorded."""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from twinspeak.domain.assistant import Assistant
+from twinspeak.domain.caller import Caller
+from twinspeak.domain.conversation import CourseRef, Exchange
+from twinspeak.domain.credits import Usage
+from twinspeak.domain.institution import Institution
+from twinspeak.domain.models import ModelSpec
+
+
+class Face(StrEnum):
+    """Where a question came in."""
+
+    REST = "rest"
+    SSE = "sse"
+    OPENAI = "openai"
+
+
+class Sampling(msgspec.Struct, frozen=True):
+    """What a client of a twin with `chatCompletionOpenAICompat` may set; None = not asked."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    stop: tuple[str, ...] = ()
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """One question, parsed and shape-checked by a face, nothing looked up yet.
+
+    `rag_only`/`rag_ignore` are True or None (contract 4.5). `messages` replaces the stored history (chat completions).
+    """
+
+    turn_id: str
+    caller: Caller
+    face: Face
+    question: str
+    institution_public_id: str | None = None
+    assistant_id: str | None = None
+    course: CourseRef | None = None
+    rag_only: bool | None = None
+    rag_ignore: bool | None = None
+    messages: tuple[Exchange, ...] | None = None
+    timezone: str = ""
+    client_time: str = ""
+    sampling: Sampling = Sampling()
+    origin: str | None = None
+    request_id: str = ""
+
+
+class Passage(msgspec.Struct, frozen=True):
+    """A piece of a document of the vault. `number` is how the answer cites it: [number]. `score` is for ranking only."""
+
+    number: int
+    chunk_id: str
+    document_id: str
+    document_name: str
+    text: str
+    section: str = ""
+    score: float = 0.0
+
+
+class TurnPlan(msgspec.Struct, frozen=True):
+    """Everything a turn needs, resolved and checked against the caller.
+
+    `course` always has an id (0 = unassigned). `output_limit` is in tokens, already within the model's own.
+    `payer_institution_id` None means that the user pays.
+    """
+
+    ask: Ask
+    institution: Institution | None
+    assistant: Assistant | None
+    course: CourseRef
+    history: tuple[Exchange, ...]
+    model: ModelSpec
+    output_limit: int
+    effort: str
+    search_vault: bool
+    passages_only: bool
+    show_thinking: bool
+    payer_institution_id: str | None
+    tool_results_max_chars: int
+    passages_limit: int
+    user_name: str = ""
+
+
+class ToolSpec(msgspec.Struct, frozen=True):
+    """A tool as models see it; `parameters` is a JSON Schema object."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    icon: str
+    label: str
+
+
+class ToolCall(msgspec.Struct, frozen=True):
+    """A model wants `name` run. `arguments` is None when what it sent is not a JSON object; `raw` is what it sent."""
+
+    call_id: str
+    name: str
+    arguments: dict[str, Any] | None
+    raw: str = ""
+
+
+class ToolOutcome(msgspec.Struct, frozen=True):
+    """What a tool gave: text for the model, and the passages it found, to be cited."""
+
+    text: str
+    success: bool = True
+    passages: tuple[Passage, ...] = ()
+
+
+class UserMessage(msgspec.Struct, frozen=True, tag="user"):
+    text: str
+
+
+class AssistantMessage(msgspec.Struct, frozen=True, tag="assistant"):
+    """An earlier answer, or an earlier round of this turn with its tool calls."""
+
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    thinking: str = ""
+    signature: str | None = None
+
+
+class ToolMessage(msgspec.Struct, frozen=True, tag="tool"):
+    call_id: str
+    name: str
+    text: str
+
+
+Message = UserMessage | AssistantMessage | ToolMessage
+
+
+class ModelRequest(msgspec.Struct, frozen=True):
+    """One round for a provider. `passages` is for models that answer from them directly (`uses_passages`)."""
+
+    turn_id: str
+    model: ModelSpec
+    system: str
+    messages: tuple[Message, ...]
+    tools: tuple[ToolSpec, ...]
+    output_limit: int
+    effort: str
+    sampling: Sampling
+    question: str
+    passages: tuple[Passage, ...] = ()
+
+
+class TurnState(StrEnum):
+    """Of a turn's row. Everything but RUNNING is final."""
+
+    RUNNING = "running"
+    DONE = "done"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    REFUSED = "refused"
+    INTERRUPTED = "interrupted"
+
+
+class ThinkingPart(msgspec.Struct, frozen=True):
+    """The reasoning of one round, as stored (reference 4.7)."""
+
+    round: int
+    text: str
+    signature: str | None
+    model: str
+    duration_ms: int
+
+
+class ToolUse(msgspec.Struct, frozen=True):
+    """A tool that ran in a turn, as stored (reference 4.2)."""
+
+    id: str
+    name: str
+    arguments: dict[str, Any] | None
+    response: str
+    response_length: int
+    duration_ms: int
+    success: bool
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """A coded error as it is stored with, and told of, a failed turn."""
+
+    code: str
+    status: int
+    type: str
+    message: str
+    details: dict[str, Any] = {}
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """What a checkpoint keeps, so that a crash loses at most about a second."""
+
+    text: str
+    usage: Usage
+
+
+class TurnEnd(msgspec.Struct, frozen=True):
+    """How a turn ended: what `TurnStore.finish` writes in one transaction.
+
+    `charge` is at most what is held. `passages` are the sources that the answer could cite.
+    """
+
+    turn_id: str
+    state: TurnState
+    output: str
+    usage: Usage
+    charge: int
+    duration_ms: int
+    first_token_ms: int | None
+    thinking: tuple[ThinkingPart, ...] = ()
+    tools: tuple[ToolUse, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    failure: Failure | None = None
+    moderated: bool = False
+    stop_reason: str = "end"
+
+
+class Settlement(msgspec.Struct, frozen=True):
+    """Balances after a turn. `total_credits` is the payer's, `institution_credits` None for a personal user."""
+
+    credits: int
+    total_credits: int
+    credits_used: int
+    institution_credits: int | None
+
+
+class TurnReply(msgspec.Struct, frozen=True):
+    """What every face tells of a finished turn (reference 3.1)."""
+
+    turn_id: str
+    output: str
+    model: str
+    usage: Usage
+    settlement: Settlement
+    course_id: int
+    course_name: str
+    duration_ms: int
+    passages: tuple[Passage, ...] = ()
+    cancelled: bool = False
+    moderated: bool = False
+    passages_only: bool = False
+    stop_reason: str = "end"
+
+
+class TurnRecord(msgspec.Struct, frozen=True):
+    """A saved turn: one history record (reference 4.2). Times are epoch milliseconds."""
+
+    id: str
+    created: int
+    state: TurnState
+    institution_id: str | None
+    user_id: str
+    course_id: int
+    course_name: str
+    question: str
+    output: str
+    model: str
+    usage: Usage
+    credits: int
+    duration_ms: int
+    first_token_ms: int | None
+    assistant: Assistant | None
+    thinking: tuple[ThinkingPart, ...] = ()
+    tools: tuple[ToolUse, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    failure: Failure | None = None
+    moderated: bool = False
+    stop_reason: str = "end"
+    thinking_count: int = 0
+    favorite: bool = False
+    settlement: Settlement | None = None

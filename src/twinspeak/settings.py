@@ -1,0 +1,81 @@
+"""Settings: parsed once, frozen. Environment variables `TWINSPEAK_<NAME>`; docs/settings.md lists them all."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from twinspeak.domain.errors import OperatorError
+
+Words = Annotated[tuple[str, ...], NoDecode]
+"""A tuple written as words parted by commas or blanks."""
+
+
+class Settings(BaseSettings):
+    """Everything an operator can set. Durations end in `_s` (seconds) or `_ms`; sizes in `_bytes` or `_chars`."""
+
+    model_config = SettingsConfigDict(env_prefix="TWINSPEAK_", frozen=True, extra="ignore")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    public_url: str = ""
+    data_dir: Path = Path("data")
+    database_url: str = ""
+    redis_url: str = ""
+    workers: int = Field(default=1, ge=1)
+
+    admin_email: str = "admin@twinspeak.local"
+    admin_password: SecretStr | None = None
+    jwt_secret: SecretStr | None = None
+    jwt_ttl_s: int = Field(default=86_400, ge=60, le=31_536_000)
+    secrets_key: SecretStr | None = None
+    allow_token_in_url: bool = False
+
+    default_model: str = ""
+    local_pace_ms: int = Field(default=8, ge=0, le=1_000)
+
+    stream_coalesce_ms: int = Field(default=20, ge=0, le=5_000)
+    stream_heartbeat_s: float = Field(default=15, gt=0, le=3_600)
+    stream_write_timeout_s: float = Field(default=60, gt=0, le=3_600)
+    turn_first_token_s: float = Field(default=90, gt=0, le=3_600)
+    turn_silence_s: float = Field(default=90, gt=0, le=3_600)
+    turn_total_s: float = Field(default=900, gt=0, le=7_200)
+    turn_max_rounds: int = Field(default=8, ge=1, le=64)
+    turn_max_answer_chars: int = Field(default=400_000, ge=1_000, le=10_000_000)
+    turn_log_keep_s: float = Field(default=60, ge=0, le=3_600)
+    turn_lease_s: float = Field(default=30, ge=5, le=3_600)
+    max_running_turns: int = Field(default=1_000, ge=1)
+    turns_per_minute_user: int = Field(default=60, ge=1)
+    turns_per_minute_twin: int = Field(default=1_200, ge=1)
+
+    body_max_bytes: int = Field(default=1_048_576, ge=1_024)
+    body_timeout_s: float = Field(default=20, gt=0, le=600)
+    drain_s: float = Field(default=10, ge=0, le=600)
+
+    trusted_proxies: Words = ()
+    cors_origins: Words = ()
+    metrics_token: SecretStr | None = None
+    log_format: str = Field(default="auto", pattern="^(auto|json|console)$")
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
+
+    openai_api_key: SecretStr | None = Field(default=None, validation_alias=AliasChoices("OPENAI_API_KEY"))
+    openai_base_url: str = Field(default="", validation_alias=AliasChoices("OPENAI_BASE_URL"))
+
+    @field_validator("trusted_proxies", "cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _refuse_what_is_not_built(self) -> Self:
+        if self.redis_url:
+            raise OperatorError("TWINSPEAK_REDIS_URL is set, but several nodes are not built yet: unset it.")
+        if self.workers != 1:
+            raise OperatorError("TWINSPEAK_WORKERS must be 1: more than one worker is not built yet.")
+        return self
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL: `DATABASE_URL`, else SQLite in the data dir."""
+        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'twinspeak.sqlite3'}"
