@@ -1,0 +1,1 @@
+"""Tests mirror the tree of src/twinspeak; laws/ holds what must be true of the whole."""
