@@ -16,6 +16,18 @@ class Caller(msgspec.Struct, frozen=True):
     institution_id: str | None = None
 
 
+class TokenClaims(msgspec.Struct, frozen=True):
+    """What a sign-in token says (contract section 3). Times are epoch seconds; the session row has the last word."""
+
+    user_id: str
+    email: str
+    kind: str
+    session_id: str
+    issued_s: int
+    expires_s: int
+    customer_id: str | None = None
+
+
 class SystemCaller(msgspec.Struct, frozen=True):
     """The server's own work: start-up, the reaper, command line. `reason` goes to the log."""
 

@@ -1,0 +1,56 @@
+"""What the services need of the rooms that they must not import. `app` wires identity and providers in."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from twinspeak.domain.caller import TokenClaims
+from twinspeak.domain.models import ModelSpec
+
+
+class PasswordHasher(Protocol):
+    """`identity.passwords.Passwords`."""
+
+    async def hash(self, password: str) -> str:
+        """Return a hash to store. Raises ValidationFailed (too long) and Overloaded."""
+        ...
+
+    def hash_now(self, password: str) -> str:
+        """Do as `hash` does, on the calling thread."""
+        ...
+
+    async def verify(self, stored: str | None, password: str) -> bool:
+        """Tell whether they belong together, in the same time for None. Raises Overloaded."""
+        ...
+
+    def outdated(self, stored: str) -> bool:
+        """Tell whether a hash should be made again."""
+        ...
+
+
+class TokenIssuer(Protocol):
+    """`identity.tokens.Tokens`."""
+
+    def issue(self, *, user_id: str, email: str, kind: str, session_id: str) -> tuple[str, TokenClaims]:
+        """Return a signed token of full lifetime, and what it says."""
+        ...
+
+    def read(self, token: str) -> TokenClaims:
+        """Check a token. Raises InvalidToken and TokenExpired."""
+        ...
+
+
+class ModelCatalogue(Protocol):
+    """`providers.directory.Directory`, as far as choosing a model goes."""
+
+    @property
+    def default_id(self) -> str:
+        """The server's own choice: the end of every cascade."""
+        ...
+
+    def spec(self, model_id: str) -> ModelSpec:
+        """Return a model that this server can call. Raises ModelUnavailable."""
+        ...
+
+    def available(self) -> Sequence[ModelSpec]:
+        """Return every model that a configured provider serves."""
+        ...
