@@ -1,0 +1,134 @@
+"""Structured logs: one record a line on standard error, JSON for machines or aligned text for people.
+
+Everything goes one way: structlog and the standard library's loggers (uvicorn, asyncio, SQLAlchemy) share one
+formatter, so a library's record is redacted and carries the ids of the request like our own (decision 012).
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TextIO
+
+import orjson
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from twinspeak.telemetry.redact import one_line, redact_text, redact_value
+
+NOISY = ("uvicorn.access", "aiohttp.access")
+"""Loggers that are silenced: our own access log says more, without tokens."""
+
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+def configure(log_format: str = "auto", level: str = "info", stream: TextIO | None = None) -> None:
+    """Send every log of this process to `stream` (standard error). May be called again; the last call holds.
+
+    `log_format` is json, console or auto (console on a terminal, else json); `level` is debug, info, warning or error.
+    Libraries speak from `warning` up, uvicorn from `level` up, unless `level` is debug.
+    """
+    out = stream or sys.stderr
+    console = log_format == "console" or (log_format == "auto" and out.isatty())
+    threshold = _LEVELS[level]
+    before = _before_rendering()
+    structlog.configure(
+        processors=[*before, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=before,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                redact,
+                *_renderer(console=console, colours=console and out.isatty()),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(min(threshold, logging.WARNING) if level == "debug" else logging.WARNING)
+    _route_libraries(threshold)
+    logging.captureWarnings(capture=True)
+
+
+def _route_libraries(threshold: int) -> None:
+    for name in ("twinspeak", "uvicorn", "uvicorn.error", "uvicorn.asgi"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+        logger.setLevel(threshold)
+    for name in NOISY:
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = False
+        logger.setLevel(logging.CRITICAL)
+
+
+def _before_rendering() -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+
+
+def _renderer(*, console: bool, colours: bool) -> list[Processor]:
+    if not console:
+        return [structlog.processors.EventRenamer("message"), structlog.processors.JSONRenderer(serializer=_to_json)]
+    plain = structlog.dev.plain_traceback  # the other renderers print local variables, where secrets live
+    return [_flatten, structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=plain)]
+
+
+def _to_json(value: object, **_: object) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # an integer beyond 64 bits
+        return json.dumps(value, ensure_ascii=True, default=str)
+
+
+def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Clean a record just before it is rendered: its message, its traceback and every field."""
+    clean: EventDict = {}
+    for name, value in event.items():
+        clean[name] = redact_text(str(value)) if name in {"event", "exception", "stack"} else redact_value(name, value)
+    clean.pop("color_message", None)  # uvicorn's second copy of its message, with escape codes
+    return clean
+
+
+def _flatten(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    for name, value in event.items():
+        if isinstance(value, str) and name not in {"exception", "stack"}:
+            event[name] = one_line(value.replace("\n", "\\n").replace("\t", "\\t"))
+    return event
+
+
+def get(name: str) -> FilteringBoundLogger:
+    """Return a structlog logger called `twinspeak.<name>`; cheap, so make one at import."""
+    return structlog.get_logger(f"twinspeak.{name}")
+
+
+def bind(**ids: str | None) -> None:
+    """Add ids to every later record of this task and of those it starts; None takes one away.
+
+    The names are request_id, turn_id, institution_id and user_id.
+    """
+    structlog.contextvars.unbind_contextvars(*(name for name, value in ids.items() if value is None))
+    structlog.contextvars.bind_contextvars(**{name: value for name, value in ids.items() if value is not None})
+
+
+@contextmanager
+def context(**ids: str | None) -> Generator[None]:
+    """Add ids (as `bind`) to the records written inside the block, and restore what was there."""
+    present = {name: value for name, value in ids.items() if value is not None}
+    with structlog.contextvars.bound_contextvars(**present):
+        yield

@@ -1,0 +1,134 @@
+"""Prometheus metrics of this process, in a registry of their own.
+
+No label ever names a person, a twin or a conversation (contract section 3), and every label's values come from a list
+that cannot grow with traffic: a route is its template, an unknown method is `OTHER`, and models are left to the log,
+because an administrator of a twin can write any model's name.
+"""
+
+from collections.abc import Callable, Iterable
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from twinspeak import __version__
+from twinspeak.telemetry.watchdog import Watchdog
+
+_QUICK = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_FIRST_TOKEN = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60)
+_TURN = (0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 900)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
+"""`Content-Type` of `Metrics.render()`."""
+
+
+class Metrics:
+    """Every instrument of the server. Make one in the composition root; observing never blocks and never raises."""
+
+    def __init__(self) -> None:
+        prometheus_client.disable_created_metrics()  # a second series for every counter that nobody reads
+        self.registry = CollectorRegistry()
+        prometheus_client.ProcessCollector(registry=self.registry)
+        prometheus_client.PlatformCollector(registry=self.registry)
+        prometheus_client.GCCollector(registry=self.registry)
+        self._make_turn_instruments()
+        self._make_request_instruments()
+        Gauge("twinspeak_build_info", "Always 1; the version is a label.", ("version",), registry=self.registry).labels(
+            version=__version__
+        ).set(1)
+
+    def _make_turn_instruments(self) -> None:
+        self.turns_running = Gauge("twinspeak_turns_running", "Turns that run now.", registry=self.registry)
+        self.turns = Counter(
+            "twinspeak_turns", "Turns that ended.", ("state", "face", "provider"), registry=self.registry
+        )
+        self.first_token = Histogram(
+            "twinspeak_turn_first_token_seconds",
+            "From the question to the first piece of the answer.",
+            ("face", "provider"),
+            buckets=_FIRST_TOKEN,
+            registry=self.registry,
+        )
+        self.duration = Histogram(
+            "twinspeak_turn_duration_seconds",
+            "From the question to the end of the turn.",
+            ("face", "provider"),
+            buckets=_TURN,
+            registry=self.registry,
+        )
+        self.tokens = Counter(
+            "twinspeak_tokens",
+            "Tokens of ended turns; cached ones are part of input.",
+            ("kind", "provider"),
+            registry=self.registry,
+        )
+        self.credits = Counter("twinspeak_credits_charged", "Credits charged for turns.", registry=self.registry)
+        self.failures = Counter(
+            "twinspeak_turn_failures", "Turns that failed, by error code.", ("code", "provider"), registry=self.registry
+        )
+        self.upstream_errors = Counter(
+            "twinspeak_upstream_errors",
+            "Failed calls to a model provider, those that a retry mended too.",
+            ("provider", "status"),
+            registry=self.registry,
+        )
+
+    def _make_request_instruments(self) -> None:
+        self.requests = Counter(
+            "twinspeak_http_requests", "Requests answered.", ("method", "route", "status"), registry=self.registry
+        )
+        self.request_seconds = Histogram(
+            "twinspeak_http_request_seconds",
+            "From the request to the last byte of its reply; streams are long by nature.",
+            ("route",),
+            buckets=_QUICK,
+            registry=self.registry,
+        )
+        self.database_waiting = Gauge(
+            "twinspeak_database_waiting",
+            "Units of work that wait for the database.",
+            ("queue",),
+            registry=self.registry,
+        )
+
+    def http_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answered request. `route` is the route's template, "" when none matched."""
+        route = route or "none"
+        self.requests.labels(method=method if method in _METHODS else "OTHER", route=route, status=str(status)).inc()
+        self.request_seconds.labels(route=route).observe(max(0.0, seconds))
+
+    def upstream_error(self, provider: str, status: int | None) -> None:
+        """Count one failed call to a provider; `status` None means that no reply came."""
+        self.upstream_errors.labels(provider=provider, status=str(status) if status else "none").inc()
+
+    def watch_database(self, queue: str, waiting: Callable[[], int]) -> None:
+        """Read the length of a database queue (`read` or `write`) whenever metrics are asked for."""
+        self.database_waiting.labels(queue=queue).set_function(lambda: float(waiting()))
+
+    def watch_loop(self, watchdog: Watchdog) -> None:
+        """Show the event loop's lag and its stuck episodes."""
+        self.registry.register(_LoopCollector(watchdog))
+
+    def render(self) -> bytes:
+        """Return the metrics in Prometheus' text format; send it as `CONTENT_TYPE`."""
+        return prometheus_client.generate_latest(self.registry)
+
+
+class _LoopCollector(Collector):
+    def __init__(self, watchdog: Watchdog) -> None:
+        self._watchdog = watchdog
+
+    def collect(self) -> Iterable[Metric]:
+        lag = self._watchdog.lag()
+        late = GaugeMetricFamily(
+            "twinspeak_event_loop_lag_seconds", "How late timers ran over about a minute.", labels=["quantile"]
+        )
+        for quantile, value in (("0.5", lag.p50_ms), ("0.95", lag.p95_ms), ("0.99", lag.p99_ms), ("1", lag.max_ms)):
+            late.add_metric([quantile], value / 1000)
+        yield late
+        stuck = float(self._watchdog.stuck)
+        yield GaugeMetricFamily("twinspeak_event_loop_stuck", "1 while the loop is, or just was, stuck.", value=stuck)
+        episodes = float(self._watchdog.episodes)
+        yield CounterMetricFamily("twinspeak_event_loop_stuck_episodes", "How often it was stuck.", value=episodes)
