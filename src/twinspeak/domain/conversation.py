@@ -1,5 +1,7 @@
 """Conversations: a client-chosen number, and the exchanges replayed from it."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 UNASSIGNED = 0
@@ -52,3 +54,40 @@ def alternate(messages: list[tuple[str, str]]) -> tuple[Exchange, ...]:
     if question:
         pairs.append(Exchange(question=question, answer=""))
     return tuple(pairs)
+
+
+VERBATIM_UP_TO = 5
+VERBATIM_OF_MORE = 3
+DIGEST_QUESTION_CHARS = 200
+DIGEST_ANSWER_CHARS = 400
+DIGEST_HEAD = "Earlier in this conversation, shortened:"
+DIGEST_REPLY = "I remember."
+
+
+def recall(exchanges: Sequence[Exchange]) -> tuple[Exchange, ...]:
+    """Return what goes back into a prompt of the remembered `exchanges`, oldest first (reference 3.7).
+
+    Up to 5 go as they are; of more, the last 3 do, and one exchange in front of them holds the older ones shortened,
+    by rule and not by a model: it costs nothing, and it is the same every time.
+    """
+    if len(exchanges) <= VERBATIM_UP_TO:
+        return tuple(exchanges)
+    older, last = exchanges[:-VERBATIM_OF_MORE], exchanges[-VERBATIM_OF_MORE:]
+    lines = [
+        f"- I asked: {shorten(exchange.question, DIGEST_QUESTION_CHARS)}\n"
+        f"  You answered: {shorten(exchange.answer, DIGEST_ANSWER_CHARS)}"
+        for exchange in older
+    ]
+    return (Exchange(question="\n".join([DIGEST_HEAD, *lines]), answer=DIGEST_REPLY), *last)
+
+
+def shorten(text: str, limit: int) -> str:
+    """Return `text` on one line and within `limit` characters: whole sentences if the first fits, else whole words."""
+    line = " ".join(text.split())
+    if len(line) <= limit:
+        return line
+    cut = line[: limit - 1]
+    sentences = max(cut.rfind(mark) for mark in (". ", "! ", "? ", "。"))
+    if sentences > 0:
+        return f"{cut[: sentences + 1]}…"
+    return cut.rsplit(" ", 1)[0] + "…"
