@@ -1,7 +1,9 @@
-"""What a turn needs of the world, as Protocols. `app` wires the adapters; nothing here is imported by them at run time."""
+"""What a turn needs of the world, as Protocols; `app` wires the adapters that fit them."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
+
+import msgspec
 
 from twinspeak.domain.events import DisplayInfo, ModelEvent
 from twinspeak.domain.turn import (
@@ -19,6 +21,8 @@ from twinspeak.domain.turn import (
 
 
 class Resolver(Protocol):
+    """Turns what was asked into what will be done."""
+
     async def resolve(self, ask: Ask) -> TurnPlan:
         """Look up and check caller, twin, assistant, conversation and model.
 
@@ -52,12 +56,16 @@ class TurnStore(Protocol):
 
 
 class Moderator(Protocol):
+    """Decides what may be asked."""
+
     async def refuses(self, plan: TurnPlan, text: str) -> str | None:
         """Return None to let `text` pass, else what to tell the person."""
         ...
 
 
 class Retriever(Protocol):
+    """Searches the vault."""
+
     async def search(self, plan: TurnPlan, query: str, *, limit: int) -> list[Passage]:
         """Return passages of the vaults that the turn's caller may read, best first, numbered from 1."""
         ...
@@ -67,7 +75,9 @@ class ToolContext(Protocol):
     """What a running tool may use of its turn."""
 
     @property
-    def plan(self) -> TurnPlan: ...
+    def plan(self) -> TurnPlan:
+        """Return what was resolved for the turn."""
+        ...
 
     def progress(self, call_id: str, display: DisplayInfo, fraction: float | None) -> None:
         """Tell readers how far a long tool is."""
@@ -75,6 +85,8 @@ class ToolContext(Protocol):
 
 
 class ToolRunner(Protocol):
+    """Knows the tools and runs them."""
+
     def specs(self, plan: TurnPlan) -> tuple[ToolSpec, ...]:
         """Return the tools that this turn's model may call."""
         ...
@@ -89,16 +101,21 @@ class ToolRunner(Protocol):
 
 
 class ModelProvider(Protocol):
-    def stream(self, request: ModelRequest) -> AsyncIterator[Sequence[ModelEvent]]:
+    """One vendor's wire."""
+
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent]]:
         """Ask the model; yield events in batches as they arrive.
 
-        Runs in a task of its own. Cancelling the task closes the upstream connection before the task ends.
+        Runs in a task of its own, which also closes the generator.
+        Cancelling the task closes the upstream connection before the task ends.
         Raises ProviderFailed or ProviderTimeout.
         """
         ...
 
 
 class ModelDirectory(Protocol):
+    """Knows which adapter serves a model."""
+
     def provider(self, name: str) -> ModelProvider:
         """Return the adapter that serves `ModelSpec.provider`. Raises ModelUnavailable."""
         ...
@@ -107,6 +124,22 @@ class ModelDirectory(Protocol):
 class TurnObserver(Protocol):
     """Is told how turns go, for metrics and logs. Must not block, must not raise."""
 
-    def turn_began(self, plan: TurnPlan) -> None: ...
+    def turn_began(self, plan: TurnPlan) -> None:
+        """A turn was admitted."""
+        ...
 
-    def turn_ended(self, plan: TurnPlan, end: TurnEnd) -> None: ...
+    def turn_ended(self, plan: TurnPlan, end: TurnEnd) -> None:
+        """An admitted turn has been saved, or could not be."""
+        ...
+
+
+class TurnPorts(msgspec.Struct, frozen=True):
+    """All of them, as `app` wires them."""
+
+    resolver: Resolver
+    store: TurnStore
+    moderator: Moderator
+    retriever: Retriever
+    tools: ToolRunner
+    models: ModelDirectory
+    observer: TurnObserver

@@ -1,0 +1,43 @@
+"""Text that only grows, stored once."""
+
+_CONSOLIDATE_AT = 64
+"""Pieces kept apart before they are joined: reads near the end stay cheap, and memory does not grow by the piece."""
+
+
+class TextBuffer:
+    """An append-only text. Offsets count characters."""
+
+    __slots__ = ("_pieces", "length")
+
+    def __init__(self, text: str = "") -> None:
+        """Start with `text`."""
+        self._pieces: list[str] = [text] if text else []
+        self.length = len(text)
+
+    def append(self, piece: str) -> int:
+        """Add `piece`; return the new length."""
+        self._pieces.append(piece)
+        self.length += len(piece)
+        if len(self._pieces) > _CONSOLIDATE_AT:
+            self.text()
+        return self.length
+
+    def text(self) -> str:
+        """Return the whole text."""
+        if len(self._pieces) > 1:
+            self._pieces = ["".join(self._pieces)]
+        return self._pieces[0] if self._pieces else ""
+
+    def slice(self, start: int, end: int) -> str:
+        """Return characters `start` to `end`; what was appended last is found without joining everything."""
+        if end == self.length:
+            if start == end:
+                return ""
+            begin = end
+            for index in range(len(self._pieces) - 1, -1, -1):
+                begin -= len(self._pieces[index])
+                if begin == start:
+                    return self._pieces[index] if index == len(self._pieces) - 1 else "".join(self._pieces[index:])
+                if begin < start:
+                    break
+        return self.text()[start:end]

@@ -1,0 +1,219 @@
+"""Fold a model's events, round by round, into a turn's events and parts.
+
+Pure: fed events, returns events. The rules are contract 4.1's:
+
+- texts of successive rounds are parted by a blank line, which is text like any other;
+- exactly one `ThinkingDone` closes a round that thought: before its first tool call, else when its text begins, else at
+  its end. Reasoning that arrives later in the round goes back to the provider but is not shown (decision 013);
+- a citation marker such as ``[2]`` is held back until it is whole, so that no reader ever sees half of one.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from twinspeak.domain.credits import Usage, estimate_tokens
+from twinspeak.domain.events import (
+    ModelEvent,
+    ModelSignature,
+    ModelStop,
+    ModelText,
+    ModelThinking,
+    ModelToolDelta,
+    ModelUsage,
+    StopReason,
+    TextDelta,
+    ThinkingDelta,
+    ThinkingDone,
+)
+from twinspeak.domain.ids import new_id
+from twinspeak.domain.turn import ToolCall
+from twinspeak.engine.buffer import TextBuffer
+
+ROUND_BREAK = "\n\n"
+_OPEN_MARKER = re.compile(r"\[(?:\d{1,3}(?:, ?\d{1,3}){0,3}(?:, ?)?)?$")
+_LONGEST_MARKER = 20
+
+FoldEvent = TextDelta | ThinkingDelta | ThinkingDone
+
+
+class RoundResult(msgspec.Struct, frozen=True):
+    """One round, folded. `usage` is None when the provider counted nothing."""
+
+    number: int
+    text: str
+    thinking: str
+    signature: str | None
+    tool_calls: tuple[ToolCall, ...]
+    usage: Usage | None
+    stop: StopReason
+
+
+class _Assembling:
+    __slots__ = ("arguments", "call_id", "name")
+
+    def __init__(self) -> None:
+        self.call_id = ""
+        self.name = ""
+        self.arguments: list[str] = []
+
+
+class TurnFold:
+    """The fold of one turn; `text` and `thinking` are its whole answer and reasoning so far."""
+
+    def __init__(self, *, show_thinking: bool) -> None:
+        """`show_thinking` False folds reasoning for the provider only: no event carries it."""
+        self.text = TextBuffer()
+        self.thinking = TextBuffer()
+        self.show_thinking = show_thinking
+        self.hold_markers = False
+        self._call_ids: set[str] = set()
+        self.begin_round(0)
+
+    def begin_round(self, number: int) -> None:
+        """Start round `number`; the one before must have been ended."""
+        self._number = number
+        self._text_start: int | None = None
+        self._thinking_start = self.thinking.length
+        self._thinking_closed = False
+        self._held = ""
+        self._signature: str | None = None
+        self._tools: dict[int, _Assembling] = {}
+        self._usage: Usage | None = None
+        self._stop: StopReason | None = None
+
+    @property
+    def produced(self) -> bool:
+        """Whether the model has given anything at all in this turn: text, reasoning or a tool call."""
+        return bool(self.text.length or self._held or self._tools or self._call_ids or self.thinking.length)
+
+    @property
+    def round_usage(self) -> Usage | None:
+        """What the provider has counted in this round so far."""
+        return self._usage
+
+    def round_tokens(self) -> int:
+        """Estimate the tokens that this round has produced."""
+        start = self.text.length if self._text_start is None else self._text_start
+        pieces = [
+            self.text.slice(start, self.text.length),
+            self._held,
+            self.thinking.slice(self._thinking_start, self.thinking.length),
+            *("".join(tool.arguments) for tool in self._tools.values()),
+        ]
+        return estimate_tokens("".join(pieces))
+
+    def feed(self, events: Iterable[ModelEvent]) -> list[FoldEvent]:
+        """Fold one batch; neighbouring pieces of text come out as one."""
+        out: list[FoldEvent] = []
+        text: list[str] = []
+        for event in events:
+            if isinstance(event, ModelText):
+                if event.text:
+                    text.append(event.text)
+                continue
+            if text and isinstance(event, ModelThinking | ModelToolDelta):
+                self._feed_text("".join(text), out)
+                text.clear()
+            self._feed_other(event, out)
+        if text:
+            self._feed_text("".join(text), out)
+        return out
+
+    def end_round(self) -> tuple[RoundResult, list[FoldEvent]]:
+        """Close the round, also one that was cut short; let out what was held back."""
+        out: list[FoldEvent] = []
+        if self._held:
+            held, self._held = self._held, ""
+            self._emit_text(held, out)
+        self._close_thinking(out)
+        calls = tuple(self._assembled(tool) for _, tool in sorted(self._tools.items()))
+        start = self.text.length if self._text_start is None else self._text_start
+        result = RoundResult(
+            number=self._number,
+            text=self.text.slice(start, self.text.length),
+            thinking=self.thinking.slice(self._thinking_start, self.thinking.length),
+            signature=self._signature,
+            tool_calls=calls,
+            usage=self._usage,
+            stop=self._stop or (StopReason.TOOLS if calls else StopReason.END),
+        )
+        return result, out
+
+    def _feed_other(self, event: ModelEvent, out: list[FoldEvent]) -> None:
+        if isinstance(event, ModelThinking):
+            self._feed_thinking(event.text, out)
+        elif isinstance(event, ModelSignature):
+            self._signature = event.signature
+        elif isinstance(event, ModelToolDelta):
+            self._close_thinking(out)
+            self._feed_tool(event)
+        elif isinstance(event, ModelUsage):
+            self._usage = Usage(input=event.input, cached=event.cached, completion=event.completion)
+        elif isinstance(event, ModelStop):
+            self._stop = event.reason
+
+    def _feed_text(self, text: str, out: list[FoldEvent]) -> None:
+        self._close_thinking(out)
+        if self.hold_markers:
+            text = self._held + text
+            self._held = ""
+            opening = text.rfind("[", -_LONGEST_MARKER)
+            if opening >= 0 and _OPEN_MARKER.match(text, opening):
+                self._held = text[opening:]
+                text = text[:opening]
+        if text:
+            self._emit_text(text, out)
+
+    def _emit_text(self, text: str, out: list[FoldEvent]) -> None:
+        if self._text_start is None:
+            if self.text.length:
+                text = ROUND_BREAK + text
+                self._text_start = self.text.length + len(ROUND_BREAK)
+            else:
+                self._text_start = 0
+        out.append(TextDelta(text=text, end=self.text.append(text)))
+
+    def _feed_thinking(self, text: str, out: list[FoldEvent]) -> None:
+        if not text:
+            return
+        self.thinking.append(text)
+        if self.show_thinking and not self._thinking_closed:
+            out.append(ThinkingDelta(round=self._number, text=text))
+
+    def _close_thinking(self, out: list[FoldEvent]) -> None:
+        if self._thinking_closed:
+            return
+        text = self.thinking.slice(self._thinking_start, self.thinking.length)
+        self._thinking_closed = bool(text)
+        if text and self.show_thinking:
+            out.append(ThinkingDone(round=self._number, text=text, signature=self._signature))
+
+    def _feed_tool(self, event: ModelToolDelta) -> None:
+        tool = self._tools.setdefault(event.index, _Assembling())
+        tool.call_id = tool.call_id or event.call_id or ""
+        tool.name = tool.name or event.name or ""
+        if event.arguments:
+            tool.arguments.append(event.arguments)
+
+    def _assembled(self, tool: _Assembling) -> ToolCall:
+        call_id = tool.call_id
+        if not call_id or call_id in self._call_ids:
+            # Some compatible servers repeat ids or send none; clients are promised one TOOL_CALL per id.
+            call_id = f"call_{new_id()}"
+        self._call_ids.add(call_id)
+        raw = "".join(tool.arguments)
+        return ToolCall(call_id=call_id, name=tool.name, arguments=_parse_arguments(raw), raw=raw)
+
+
+def _parse_arguments(raw: str) -> dict[str, Any] | None:
+    if not raw.strip():
+        return {}
+    try:
+        parsed: Any = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None  # pyright: ignore[reportUnknownVariableType]

@@ -1,0 +1,79 @@
+"""The bounds of a turn, and the clock that watches them."""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from twinspeak.domain.clock import monotonic
+from twinspeak.domain.errors import ProviderTimeout
+
+
+class TurnLimits(msgspec.Struct, frozen=True):
+    """Durations in seconds. `least_output` is the fewest output tokens worth starting a round for."""
+
+    first_token_s: float = 90
+    silence_s: float = 90
+    total_s: float = 900
+    checkpoint_s: float = 1
+    lease_renewal_s: float = 10
+    max_rounds: int = 8
+    max_answer_chars: int = 400_000
+    max_running: int = 1_000
+    least_output: int = 32
+
+
+class Watch:
+    """Watches one step of a turn: how long until something is due, and what is too late.
+
+    Touching it is all that a busy stream pays; the waiting is done by whoever waits for the step.
+    """
+
+    def __init__(
+        self, limits: TurnLimits, *, started: float, provider: str, checkpoint: Callable[[], Awaitable[None]]
+    ) -> None:
+        """`started` is when the turn began (monotonic); `checkpoint` saves what there is and renews the lease."""
+        self._limits = limits
+        self._turn_deadline = started + limits.total_s
+        self._provider = provider
+        self._checkpoint = checkpoint
+        self._checkpoint_at = monotonic() + limits.checkpoint_s
+        self._expects_stream = False
+        self._began = monotonic()
+        self._last: float | None = None
+
+    def expect_stream(self) -> None:
+        """A provider is being asked: from now on its silence counts."""
+        self._expects_stream = True
+        self._began = monotonic()
+        self._last = None
+
+    def expect_nothing(self) -> None:
+        """The provider is done; only the whole turn's limit counts."""
+        self._expects_stream = False
+
+    def touch(self) -> None:
+        """Something arrived."""
+        self._last = monotonic()
+
+    def next_wake_s(self) -> float:
+        """Seconds until `check` has something to do."""
+        return max(0.0, min(self._deadline()[0], self._checkpoint_at) - monotonic())
+
+    async def check(self) -> None:
+        """Checkpoint if one is due. Raises ProviderTimeout when a limit has passed."""
+        deadline, limit = self._deadline()
+        now = monotonic()
+        if now >= deadline:
+            raise ProviderTimeout(details={"provider": self._provider, "limit": limit})
+        if now >= self._checkpoint_at:
+            await self._checkpoint()
+            self._checkpoint_at = monotonic() + self._limits.checkpoint_s
+
+    def _deadline(self) -> tuple[float, str]:
+        if not self._expects_stream:
+            return self._turn_deadline, "turn"
+        if self._last is None:
+            stream, limit = self._began + self._limits.first_token_s, "first_token"
+        else:
+            stream, limit = self._last + self._limits.silence_s, "silence"
+        return (stream, limit) if stream < self._turn_deadline else (self._turn_deadline, "turn")

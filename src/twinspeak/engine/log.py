@@ -1,0 +1,275 @@
+"""The append-only log of one turn: written by the engine, read by any number of readers on any face.
+
+Text is stored once, in the fold's buffers; the log keeps a byte and an offset per entry. Writers never wait for
+readers: a reader that falls behind gets its pending text merged into one event, and nothing is ever dropped.
+"""
+
+import asyncio
+from array import array
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from twinspeak.domain.errors import CallerError
+from twinspeak.domain.events import (
+    AnswerReady,
+    TextDelta,
+    ThinkingDelta,
+    TurnEnded,
+    TurnEvent,
+    TurnFailed,
+)
+from twinspeak.engine.buffer import TextBuffer
+
+_TEXT, _THINKING, _OBJECT = 0, 1, 2
+_FINAL = (AnswerReady, TurnFailed, TurnEnded)
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """A place between two entries. Clients see `token` and must not look inside.
+
+    `text` and `objects` say how much of the answer, and how many structural events, lie before it: with them a log that
+    was rebuilt from history after a restart can be picked up at the same place.
+    """
+
+    epoch: str
+    sequence: int
+    text: int = 0
+    objects: int = 0
+
+    @property
+    def token(self) -> str:
+        """What an SSE `id:` line carries."""
+        return f"{self.epoch}-{self.sequence:x}-{self.text:x}-{self.objects:x}"
+
+    @staticmethod
+    def parse(token: str) -> "Cursor":
+        """Read a token back. Raises CallerError (invalid_request) when it is none."""
+        parts = token.split("-")
+        try:
+            epoch, sequence, text, objects = parts[0], *(int(part, 16) for part in parts[1:4])
+        except ValueError:
+            raise CallerError("The event id to resume after is not one of ours.", param="Last-Event-ID") from None
+        if len(parts) != 4 or len(token) > 100 or min(sequence, text, objects) < 0:
+            raise CallerError("The event id to resume after is not one of ours.", param="Last-Event-ID")
+        return Cursor(epoch=epoch, sequence=sequence, text=text, objects=objects)
+
+
+class TurnLog:
+    """Events of one turn, in order. `epoch` tells this log from another one of the same turn."""
+
+    def __init__(self, epoch: str, *, text: TextBuffer, thinking: TextBuffer) -> None:
+        """Share the fold's buffers, which must already hold what an appended delta names.
+
+        An entry is a kind and a mark: the end offset of text or thinking, or the count of structural events with it.
+        """
+        self.epoch = epoch
+        self.text = text
+        self.closed = False
+        self.thinking = thinking
+        self.kinds = bytearray()
+        self.marks = array("I")
+        self.objects: list[TurnEvent] = []
+        self.rounds: list[tuple[int, int]] = []
+        self._text_end = 0
+        self._thinking_end = 0
+        self._last_object = -1
+        self.waiters: set[_Waiter] = set()
+
+    def __len__(self) -> int:
+        """Return the number of entries."""
+        return len(self.kinds)
+
+    @property
+    def text_end(self) -> int:
+        """Characters of the answer logged so far."""
+        return self._text_end
+
+    def append(self, event: TurnEvent) -> None:
+        """Add an event and wake the readers that want it; `TurnEnded` closes the log."""
+        if self.closed:
+            return
+        if isinstance(event, TextDelta):
+            self._text_end = event.end
+            self._add(_TEXT, event.end)
+        elif isinstance(event, ThinkingDelta):
+            if not self.rounds or self.rounds[-1][1] != event.round:
+                self.rounds.append((len(self.kinds), event.round))
+            self._thinking_end += len(event.text)
+            self._add(_THINKING, self._thinking_end)
+        else:
+            self._last_object = len(self.kinds)
+            self.objects.append(event)
+            self._add(_OBJECT, len(self.objects))
+            self.closed = isinstance(event, TurnEnded)
+        for waiter in tuple(self.waiters):
+            waiter.notice(self)
+
+    def read(self, after: Cursor | None = None) -> "LogReader":
+        """Return a reader from the start, or from just after `after` (of this log's epoch, or of an earlier one)."""
+        return LogReader(self, after)
+
+    async def __aiter__(self) -> AsyncIterator[TurnEvent]:
+        """Yield every event from the start to the end, as they come."""
+        reader = self.read()
+        while (event := await reader.next()) is not None:
+            yield event
+
+    def has_object_from(self, position: int) -> bool:
+        """Whether a structural event waits at or after `position`: text before it should not be held back."""
+        return self._last_object >= position
+
+    def _add(self, kind: int, mark: int) -> None:
+        self.kinds.append(kind)
+        self.marks.append(mark)
+
+
+class _Waiter:
+    """One reader asleep until an entry it wants: any (`text_from` 0), or text up to an offset, or a structural one."""
+
+    __slots__ = ("future", "text_from")
+
+    def __init__(self, text_from: int | None) -> None:
+        self.text_from = text_from
+        self.future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    def notice(self, log: TurnLog) -> None:
+        wanted = self.text_from is not None and (self.text_from == 0 or log.text_end >= self.text_from)
+        if wanted or log.has_object_from(len(log) - 1):
+            self.wake()
+
+    def wake(self) -> None:
+        if not self.future.done():
+            self.future.set_result(True)
+
+
+class LogReader:
+    """One reader's place in a log."""
+
+    def __init__(self, log: TurnLog, after: Cursor | None = None) -> None:
+        """Start at the beginning, or after a cursor."""
+        self.log = log
+        self._position = 0
+        self._text = 0
+        self._thinking = 0
+        self._objects = 0
+        self._skip_objects = 0
+        self._skip_text = 0
+        self._muted = False
+        if after is not None and after.epoch == log.epoch:
+            self._seek(min(after.sequence, len(log)))
+        elif after is not None:
+            self._skip_objects, self._skip_text = after.objects, after.text
+
+    @property
+    def cursor(self) -> Cursor:
+        """The place after the last event returned."""
+        return Cursor(epoch=self.log.epoch, sequence=self._position, text=self._text, objects=self._objects)
+
+    @property
+    def pending(self) -> bool:
+        """Whether something waits to be read."""
+        return self._position < len(self.log)
+
+    def mute(self) -> None:
+        """Return no more text, thinking or tools of this turn to this reader; how it ends is still told."""
+        self._muted = True
+
+    async def next(
+        self,
+        *,
+        idle_s: float | None = None,
+        not_before: float = 0,
+        text_from: int = 0,
+        not_after: float | None = None,
+    ) -> TurnEvent | None:
+        """Return the next event, merged with the neighbours of its kind that wait already; None at the end of the log.
+
+        Raises TimeoutError after `idle_s` seconds without one. To pace text (loop times in seconds): a text event is
+        held until `not_before`, and until the answer has `text_from` characters or it is `not_after`. A structural
+        event that waits behind it lets it go at once, so order is kept and nothing but text is ever late.
+        """
+        loop = asyncio.get_running_loop()
+        idle_at = None if idle_s is None else loop.time() + idle_s
+        while True:
+            if not self.pending:
+                if self.log.closed:
+                    return None
+                await self._sleep(0, idle_at)
+                if idle_at is not None and not self.pending and not self.log.closed and loop.time() >= idle_at:
+                    raise TimeoutError
+                continue
+            hold = self._hold(loop.time(), not_before, text_from, not_after)
+            if hold is not None:
+                await self._sleep(*hold)
+                continue
+            event = self._take()
+            if event is not None:
+                return event
+
+    def _hold(
+        self, now: float, not_before: float, text_from: int, not_after: float | None
+    ) -> tuple[int | None, float | None] | None:
+        """Return how to sleep, (text offset that wakes, time that wakes), or None to go on."""
+        log = self.log
+        kind = log.kinds[self._position]
+        if kind == _OBJECT or log.has_object_from(self._position):
+            return None
+        if kind == _TEXT and log.text_end < text_from and (not_after is None or now < not_after):
+            return text_from, not_after
+        if now < not_before:
+            return None, not_before
+        return None
+
+    async def _sleep(self, text_from: int | None, until: float | None) -> None:
+        waiter = _Waiter(text_from)
+        self.log.waiters.add(waiter)
+        loop = asyncio.get_running_loop()
+        timer = None if until is None else loop.call_at(until, waiter.wake)
+        try:
+            await waiter.future
+        finally:
+            self.log.waiters.discard(waiter)
+            if timer is not None:
+                timer.cancel()
+
+    def _take(self) -> TurnEvent | None:
+        log = self.log
+        kinds, marks = log.kinds, log.marks
+        first = self._position
+        kind = kinds[first]
+        last = first
+        if kind != _OBJECT:
+            while last + 1 < len(kinds) and kinds[last + 1] == kind:
+                last += 1
+        self._position = last + 1
+        mark = marks[last]
+        if kind == _TEXT:
+            start, self._text = max(self._text, self._skip_text), mark
+            return None if self._muted or mark <= start else TextDelta(text=log.text.slice(start, mark), end=mark)
+        if kind == _THINKING:
+            start, self._thinking = self._thinking, mark
+            if self._muted or self._skip_objects > self._objects:
+                return None
+            return ThinkingDelta(round=self._round_at(first), text=log.thinking.slice(start, mark))
+        event = log.objects[mark - 1]
+        self._objects = mark
+        if mark <= self._skip_objects or (self._muted and not isinstance(event, _FINAL)):
+            return None
+        return event
+
+    def _round_at(self, position: int) -> int:
+        rounds = self.log.rounds
+        return next(number for start, number in reversed(rounds) if start <= position)
+
+    def _seek(self, position: int) -> None:
+        """Go to `position`: recompute what lies before it."""
+        log = self.log
+        self._position = position
+        for kind, mark in zip(log.kinds[:position], log.marks[:position], strict=True):
+            if kind == _TEXT:
+                self._text = mark
+            elif kind == _THINKING:
+                self._thinking = mark
+            else:
+                self._objects = mark

@@ -1,0 +1,83 @@
+"""The turns that run here, and the logs of those that ended a moment ago."""
+
+import asyncio
+from collections.abc import Collection
+
+from twinspeak.domain.errors import Conflict, Overloaded, ServerStopping
+from twinspeak.domain.turn import Ask
+from twinspeak.engine.control import CancelReason
+from twinspeak.engine.limits import TurnLimits
+from twinspeak.engine.ports import TurnPorts
+from twinspeak.engine.tasks import Supervisor
+from twinspeak.engine.turn import Turn
+
+_LONGEST_DRAIN_AFTER_CANCEL_S = 10.0
+
+
+class TurnRegistry:
+    """Starts turns and finds them again, each only for the user whose it is."""
+
+    def __init__(self, ports: TurnPorts, limits: TurnLimits, *, keep_s: float = 60) -> None:
+        """`keep_s` is how long an ended turn's log can still be read."""
+        self._ports = ports
+        self._limits = limits
+        self._keep_s = keep_s
+        self._supervisor = Supervisor("turns")
+        self._running: dict[str, Turn] = {}
+        self._ended: dict[str, Turn] = {}
+        self._stopping = False
+
+    def start(self, ask: Ask) -> Turn:
+        """Start a turn. Raises ServerStopping, Overloaded when too many run, Conflict for an id that is taken."""
+        if self._stopping:
+            raise ServerStopping(retry_after_s=10)
+        if len(self._running) >= self._limits.max_running:
+            raise Overloaded(retry_after_s=5)
+        if ask.turn_id in self._running or ask.turn_id in self._ended:
+            raise Conflict("A turn with this id exists already.")
+        turn = Turn(ask, self._ports, self._limits, self._supervisor)
+        self._running[ask.turn_id] = turn
+        self._supervisor.spawn_forever(self._run(turn), name=f"turn {ask.turn_id}")
+        return turn
+
+    def __len__(self) -> int:
+        """Return how many turns run."""
+        return len(self._running)
+
+    def running(self, user_id: str) -> list[Turn]:
+        """Return the user's running turns, oldest first."""
+        return [turn for turn in self._running.values() if turn.ask.caller.user_id == user_id]
+
+    def find(self, turn_id: str, user_id: str) -> Turn | None:
+        """Return the user's turn, running or just ended; None for an unknown id and for someone else's alike."""
+        turn = self._running.get(turn_id) or self._ended.get(turn_id)
+        return turn if turn is not None and turn.ask.caller.user_id == user_id else None
+
+    def revoke(self, user_id: str, session_ids: Collection[str] | None = None) -> None:
+        """End the user's running turns: all, or those of the sessions named (sign-out, suspension, password change)."""
+        for turn in self.running(user_id):
+            if session_ids is None or turn.ask.caller.session_id in session_ids:
+                turn.cancel(CancelReason.REVOKED)
+
+    async def drain(self, patience_s: float) -> None:
+        """Take no more turns; give the running ones `patience_s` to end, then cancel and save them."""
+        self._stopping = True
+        if await self._supervisor.settle(patience_s):
+            return
+        for turn in tuple(self._running.values()):
+            turn.cancel(CancelReason.SERVER_STOPPING)
+        await self._supervisor.settle(_LONGEST_DRAIN_AFTER_CANCEL_S)
+
+    async def aclose(self) -> None:
+        """End whatever is left; the database keeps what was checkpointed."""
+        self._stopping = True
+        await self._supervisor.aclose()
+
+    async def _run(self, turn: Turn) -> None:
+        try:
+            await turn.run()
+        finally:
+            del self._running[turn.turn_id]
+            if turn.plan is not None and self._keep_s > 0 and not self._stopping:
+                self._ended[turn.turn_id] = turn
+                asyncio.get_running_loop().call_later(self._keep_s, self._ended.pop, turn.turn_id, None)

@@ -1,0 +1,255 @@
+"""The middle of a turn: search the vault, build the prompt, then rounds of model output and tools."""
+
+import re
+from collections.abc import Iterable
+
+import msgspec
+import structlog
+
+from twinspeak.domain.clock import monotonic
+from twinspeak.domain.credits import Usage, estimate_tokens
+from twinspeak.domain.errors import InsufficientCredits, Overloaded
+from twinspeak.domain.events import StopReason, TextDelta, ThinkingDelta, ThinkingDone
+from twinspeak.domain.ids import new_id
+from twinspeak.domain.turn import (
+    AssistantMessage,
+    Failure,
+    Message,
+    ModelRequest,
+    Passage,
+    Snapshot,
+    ThinkingPart,
+    ToolCall,
+    ToolMessage,
+    TurnEnd,
+    TurnPlan,
+    TurnState,
+)
+from twinspeak.engine import prompt
+from twinspeak.engine.control import Control, Spawn, Steps
+from twinspeak.engine.fold import FoldEvent, RoundResult, TurnFold
+from twinspeak.engine.holds import Purse
+from twinspeak.engine.limits import TurnLimits, Watch
+from twinspeak.engine.log import TurnLog
+from twinspeak.engine.ports import TurnPorts
+from twinspeak.engine.toolbox import Toolbox
+
+_log = structlog.get_logger(__name__)
+
+SEARCH_TOOL = "search_uploads"
+_NO_PASSAGES = "The vault holds no passage that answers this."
+_MARKER = re.compile(r"\[(\d{1,3}(?:, ?\d{1,3})*)\]")
+
+
+class Workspace(msgspec.Struct, frozen=True):
+    """What a turn lends its rounds: fold and log (which share buffers), mailbox, tasks, when it began (monotonic)."""
+
+    fold: TurnFold
+    log: TurnLog
+    control: Control
+    spawn: Spawn
+    started: float
+
+
+class Rounds:
+    """What a turn gathers on its way: text and reasoning in the fold, tools, passages, usage, the hold."""
+
+    def __init__(self, plan: TurnPlan, ports: TurnPorts, limits: TurnLimits, work: Workspace) -> None:
+        """Nothing has run yet."""
+        self._plan = plan
+        self._ports = ports
+        self._limits = limits
+        self._fold = work.fold
+        self._log = work.log
+        self._started = work.started
+        watch = Watch(limits, started=work.started, provider=plan.model.provider, checkpoint=self._checkpoint)
+        self._steps = Steps(work.control, watch, work.spawn)
+        self.purse = Purse(plan, ports.store, least_output=limits.least_output)
+        self._toolbox = Toolbox(plan, ports.tools, self._log)
+        self._prompt = prompt.Prompt(system="", messages=())
+        self._usage = Usage()
+        self._round_prompt_tokens = 0
+        self._thinking: list[ThinkingPart] = []
+        self._thinking_began: float | None = None
+        self._first_token_ms: int | None = None
+        self._stop = StopReason.END
+        self._saved = Snapshot(text="", usage=Usage())
+        self._renewed = work.started
+
+    async def retrieve(self) -> None:
+        """Search the vault for the question; a search that fails is shown and goes without passages."""
+        if not self._plan.search_vault:
+            return
+        call = ToolCall(call_id=f"call_{new_id()}", name=SEARCH_TOOL, arguments={"query": self._plan.ask.question})
+        search = self._ports.retriever.search(self._plan, self._plan.ask.question, limit=self._plan.passages_limit)
+        await self._steps.run(self._toolbox.search(call, search), name="retrieve")
+
+    def build_prompt(self) -> None:
+        """Fix what the first round sends."""
+        passages = self._toolbox.passages
+        self._prompt = prompt.build(self._plan, passages)
+
+    async def run(self) -> None:
+        """Run rounds until the model has answered, or a bound is reached; with `passages_only`, answer with them."""
+        if self._plan.passages_only:
+            self._say(prompt.render_passages(self._toolbox.passages) or _NO_PASSAGES)
+            return
+        messages = self._prompt.messages
+        for number in range(self._limits.max_rounds):
+            last = number == self._limits.max_rounds - 1
+            request = await self._request(messages, tools=not last)
+            if request is None:
+                self._stop = StopReason.LENGTH
+                return
+            result = await self._round(number, request)
+            self._stop = result.stop
+            if not result.tool_calls or last or self._too_long:
+                return
+            outcomes = await self._steps.run(self._toolbox.run(result.tool_calls), name="tools")
+            messages = (*messages, *_replayed(result, outcomes))
+
+    def end(self, state: TurnState, failure: Failure | None, *, duration_ms: int) -> TurnEnd:
+        """Sum the turn up. Failed and refused ones cost nothing."""
+        usage = self._usage
+        free = state in (TurnState.FAILED, TurnState.REFUSED)
+        output = self._fold.text.text()
+        return TurnEnd(
+            turn_id=self._plan.ask.turn_id,
+            state=state,
+            output=output,
+            usage=usage,
+            charge=0 if free else self.purse.charge(usage, produced=self._fold.produced),
+            duration_ms=duration_ms,
+            first_token_ms=self._first_token_ms,
+            thinking=tuple(self._thinking),
+            tools=tuple(self._toolbox.used),
+            passages=tuple(_cited(self._toolbox.passages, output)),
+            failure=failure,
+            stop_reason=self._stop.value,
+        )
+
+    async def _checkpoint(self) -> None:
+        """Save text and usage if they changed; renew the lease in any case now and then."""
+        running = Usage()
+        if self._round_prompt_tokens:
+            running = self._fold.round_usage or self._estimate()
+        snapshot = Snapshot(text=self._fold.text.text(), usage=self._usage.plus(running))
+        now = monotonic()
+        if snapshot == self._saved and now - self._renewed < self._limits.lease_renewal_s:
+            return
+        try:
+            await self._ports.store.checkpoint(self._plan.ask.turn_id, snapshot)
+        except Overloaded:
+            _log.warning("checkpoint skipped")
+        else:
+            self._saved, self._renewed = snapshot, now
+
+    @property
+    def _too_long(self) -> bool:
+        return self._fold.text.length > self._limits.max_answer_chars
+
+    async def _request(self, messages: tuple[Message, ...], *, tools: bool) -> ModelRequest | None:
+        """Return the next round's request; None when no credits are left for a further round."""
+        plan = self._plan
+        specs = self._ports.tools.specs(plan) if tools and plan.model.takes_tools else ()
+        tokens = estimate_tokens(self._prompt.system) + sum(prompt.message_tokens(message) for message in messages)
+        try:
+            limit = await self.purse.output_limit(self._usage, tokens)
+        except InsufficientCredits:
+            if not self._fold.produced:
+                raise
+            return None
+        self._round_prompt_tokens = tokens
+        return ModelRequest(
+            turn_id=plan.ask.turn_id,
+            model=plan.model,
+            system=self._prompt.system,
+            messages=messages,
+            tools=specs,
+            output_limit=limit,
+            effort=plan.effort,
+            sampling=plan.ask.sampling,
+            question=plan.ask.question,
+            passages=tuple(self._toolbox.passages),
+        )
+
+    async def _round(self, number: int, request: ModelRequest) -> RoundResult:
+        self._fold.begin_round(number)
+        self._fold.hold_markers = bool(self._toolbox.passages)
+        self._thinking_began = None
+        self._steps.watch.expect_stream()
+        try:
+            await self._steps.run(self._pump(request), name=f"round {number}")
+        finally:
+            self._steps.watch.expect_nothing()
+            result, events = self._fold.end_round()
+            self._tell(events)
+            if result.usage is not None or self._gave(result):
+                self._usage = self._usage.plus(result.usage or self._estimate())
+            self._round_prompt_tokens = 0
+        if self._too_long:
+            return msgspec.structs.replace(result, stop=StopReason.LENGTH)
+        return result
+
+    async def _pump(self, request: ModelRequest) -> None:
+        """Take the provider's events as they come. Runs as a task of its own."""
+        provider = self._ports.models.provider(self._plan.model.provider)
+        stream = provider.stream(request)
+        try:
+            async for batch in stream:
+                self._steps.watch.touch()
+                self._tell(self._fold.feed(batch))
+                if self._too_long:
+                    return
+        finally:
+            await stream.aclose()
+
+    def _tell(self, events: Iterable[FoldEvent]) -> None:
+        for event in events:
+            if isinstance(event, TextDelta):
+                if self._first_token_ms is None:
+                    self._first_token_ms = round((monotonic() - self._started) * 1000)
+            elif isinstance(event, ThinkingDelta):
+                self._thinking_began = self._thinking_began or monotonic()
+            else:
+                self._keep_thinking(event)
+            self._log.append(event)
+
+    def _keep_thinking(self, done: ThinkingDone) -> None:
+        began = self._thinking_began or monotonic()
+        self._thinking.append(
+            ThinkingPart(
+                round=done.round,
+                text=done.text,
+                signature=done.signature,
+                model=self._plan.model.id,
+                duration_ms=round((monotonic() - began) * 1000),
+            )
+        )
+
+    def _say(self, text: str) -> None:
+        self._log.append(TextDelta(text=text, end=self._fold.text.append(text)))
+
+    def _gave(self, result: RoundResult) -> bool:
+        return bool(result.text or result.thinking or result.tool_calls)
+
+    def _estimate(self) -> Usage:
+        """Tokens of the running round where the provider gives no count: the prompt, and what came."""
+        return Usage(input=self._round_prompt_tokens, completion=self._fold.round_tokens(), estimated=True)
+
+
+def _replayed(result: RoundResult, outcomes: Iterable[ToolMessage]) -> tuple[Message, ...]:
+    """What the next round sees of this one: text, reasoning with its signature, calls and their results."""
+    said = AssistantMessage(
+        text=result.text,
+        tool_calls=result.tool_calls,
+        thinking=result.thinking,
+        signature=result.signature,
+    )
+    return (said, *outcomes)
+
+
+def _cited(passages: list[Passage], output: str) -> list[Passage]:
+    """Return the passages, each marked whether `output` cites it as [number]."""
+    numbers = {int(number) for marker in _MARKER.findall(output) for number in marker.split(",")}
+    return [msgspec.structs.replace(passage, cited=passage.number in numbers) for passage in passages]

@@ -1,0 +1,244 @@
+"""One question to one answer: a state machine with named states.
+
+    RESOLVE -> RESERVE -> MODERATE -> RETRIEVE -> PROMPT -> ROUNDS -> FINISH -> ENDED
+
+Until MODERATE has passed, a failure is the asker's plain error and nothing was streamed. After it, whatever happens
+(answer, cancel, provider failure, time limit) goes through FINISH: one transaction that settles, saves and sets the
+state, then the log is told. What happens on cancel: `Turn.cancel` puts a message into `Control`; the step that is
+waiting (`control.Steps.run`) ends its task and raises `Cancelled`; `Turn.run` turns that into FINISH with the part of
+the answer there is.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from enum import StrEnum
+from typing import Any
+
+import structlog
+
+from twinspeak.domain.clock import monotonic, now_ms
+from twinspeak.domain.errors import CodedError, ContentBlocked, Overloaded, ServerStopping
+from twinspeak.domain.events import AnswerReady, TurnEnded, TurnFailed, TurnStarted
+from twinspeak.domain.ids import new_id
+from twinspeak.domain.turn import (
+    Ask,
+    Failure,
+    Settlement,
+    TurnEnd,
+    TurnPlan,
+    TurnReply,
+    TurnState,
+)
+from twinspeak.engine import prompt
+from twinspeak.engine.control import Cancelled, CancelReason, Control
+from twinspeak.engine.fold import TurnFold
+from twinspeak.engine.limits import TurnLimits
+from twinspeak.engine.log import TurnLog
+from twinspeak.engine.ports import TurnPorts
+from twinspeak.engine.rounds import Rounds, Workspace
+from twinspeak.engine.tasks import Supervisor
+
+_log = structlog.get_logger(__name__)
+
+_SAVE_TRIES = 4
+_SAVE_PAUSE_S = 0.5
+
+
+class Step(StrEnum):
+    """Where a turn is."""
+
+    RESOLVE = "resolve"
+    RESERVE = "reserve"
+    MODERATE = "moderate"
+    RETRIEVE = "retrieve"
+    PROMPT = "prompt"
+    ROUNDS = "rounds"
+    FINISH = "finish"
+    ENDED = "ended"
+
+
+class Turn:
+    """A running turn. Faces read its `log`, await `admitted()` and `ended()`, and may `cancel()` it."""
+
+    def __init__(self, ask: Ask, ports: TurnPorts, limits: TurnLimits, supervisor: Supervisor) -> None:
+        """Make a turn that has not begun; `run` runs it."""
+        self.ask = ask
+        self.started_ms = now_ms()
+        self.step = Step.RESOLVE
+        self.plan: TurnPlan | None = None
+        self.reply: TurnReply | None = None
+        self.failure: Failure | None = None
+        self._started = monotonic()
+        self._ports = ports
+        self._limits = limits
+        self._supervisor = supervisor
+        self._control = Control()
+        self._fold = TurnFold(show_thinking=False)
+        self.log = TurnLog(new_id(), text=self._fold.text, thinking=self._fold.thinking)
+        loop = asyncio.get_running_loop()
+        self._admission: asyncio.Future[TurnPlan] = loop.create_future()
+        self._end: asyncio.Future[None] = loop.create_future()
+
+    @property
+    def turn_id(self) -> str:
+        """The id of the turn, and of its history record."""
+        return self.ask.turn_id
+
+    async def admitted(self) -> TurnPlan:
+        """Wait until the turn may stream. Raises the coded error that refused it."""
+        return await asyncio.shield(self._admission)
+
+    async def ended(self) -> None:
+        """Wait until the turn is saved and its log closed."""
+        await asyncio.shield(self._end)
+
+    def cancel(self, reason: CancelReason = CancelReason.REQUESTED) -> None:
+        """Tell the turn to stop. Harmless after its end, and when told before."""
+        self._control.cancel(reason)
+
+    async def run(self) -> None:
+        """Walk the states to the end. Never raises but when its own task is cancelled."""
+        with structlog.contextvars.bound_contextvars(turn_id=self.turn_id, user_id=self.ask.caller.user_id):
+            try:
+                rounds = await self._admit()
+                if rounds is not None and self.plan is not None:
+                    await self._answer(self.plan, rounds)
+            finally:
+                self._close()
+
+    async def _admit(self) -> Rounds | None:
+        """RESOLVE, RESERVE, MODERATE; None when the turn was refused."""
+        try:
+            plan = await self._ports.resolver.resolve(self.ask)
+            self.plan = plan
+            self.step = Step.RESERVE
+            rounds = await self._reserve(plan)
+        except CodedError as error:
+            self._refuse(error)
+            return None
+        except Exception:  # boundary: whatever breaks before the turn has a row must reach the asker as a coded error
+            _log.exception("turn could not begin", step=self.step)
+            self._refuse(CodedError())
+            return None
+        self.step = Step.MODERATE
+        if (refusal := await self._refusal(plan)) is not None:
+            end = rounds.end(TurnState.REFUSED, _failure(refusal), duration_ms=self._elapsed_ms())
+            await self._save(end)
+            self._refuse(refusal)
+            return None
+        self._admission.set_result(plan)
+        self.log.append(TurnStarted(turn_id=self.turn_id))
+        self._ports.observer.turn_began(plan)
+        return rounds
+
+    async def _reserve(self, plan: TurnPlan) -> Rounds:
+        self._fold.show_thinking = plan.show_thinking
+        work = Workspace(fold=self._fold, log=self.log, control=self._control, spawn=self._spawn, started=self._started)
+        rounds = Rounds(plan, self._ports, self._limits, work)
+        await rounds.purse.open(prompt.tokens_before_search(plan))
+        return rounds
+
+    async def _refusal(self, plan: TurnPlan) -> CodedError | None:
+        """Ask the moderator; one that breaks refuses, because nobody has said that the question may pass."""
+        try:
+            words = await self._ports.moderator.refuses(plan, self.ask.question)
+        except CodedError as error:
+            return error
+        except Exception:  # boundary: the row is there now, and its hold must be released
+            _log.exception("moderation broke")
+            return CodedError()
+        return None if words is None else ContentBlocked(words)
+
+    async def _answer(self, plan: TurnPlan, rounds: Rounds) -> None:
+        """RETRIEVE to FINISH; whatever stops it, FINISH runs."""
+        state, failure = TurnState.DONE, None
+        try:
+            self._control.check()
+            self.step = Step.RETRIEVE
+            await rounds.retrieve()
+            self.step = Step.PROMPT
+            rounds.build_prompt()
+            self.step = Step.ROUNDS
+            await rounds.run()
+        except Cancelled as stop:
+            state = TurnState.INTERRUPTED if stop.reason is CancelReason.SERVER_STOPPING else TurnState.CANCELLED
+        except CodedError as error:
+            state, failure = TurnState.FAILED, _failure(error)
+        except Exception:  # boundary: a bug in an adapter must not lose the turn
+            _log.exception("turn broke", step=self.step)
+            state, failure = TurnState.FAILED, _failure(CodedError())
+        self.step = Step.FINISH
+        await self._finish(plan, rounds.end(state, failure, duration_ms=self._elapsed_ms()))
+
+    async def _finish(self, plan: TurnPlan, end: TurnEnd) -> None:
+        settlement = await self._save(end)
+        if settlement is not None and end.failure is None:
+            self.reply = _reply(plan, end, settlement)
+            self.log.append(AnswerReady(reply=self.reply))
+        else:
+            self.failure = end.failure or _failure(Overloaded())
+            self.log.append(_failed(self.failure))
+        self._ports.observer.turn_ended(plan, end)
+
+    async def _save(self, end: TurnEnd) -> Settlement | None:
+        """Finish in one transaction; None when the database will not take it now: the reaper does it later."""
+        for attempt in range(_SAVE_TRIES):
+            try:
+                return await self._ports.store.finish(end)
+            except CodedError as error:
+                _log.warning("turn not saved yet", attempt=attempt + 1, code=error.code)
+            except Exception:  # boundary: the row keeps its checkpoint, and the reaper settles it
+                _log.exception("turn not saved", attempt=attempt + 1)
+            await asyncio.sleep(_SAVE_PAUSE_S * 2**attempt)
+        return None
+
+    def _refuse(self, error: CodedError) -> None:
+        self.failure = _failure(error)
+        self._admission.set_exception(error)
+        self._admission.exception()  # seen: a face that is gone by now must not leave a warning behind
+
+    def _close(self) -> None:
+        self.step = Step.ENDED
+        self.log.append(TurnEnded())
+        if not self._admission.done():
+            self._refuse(ServerStopping())
+        if not self._end.done():
+            self._end.set_result(None)
+
+    def _elapsed_ms(self) -> int:
+        return round((monotonic() - self._started) * 1000)
+
+    def _spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        return self._supervisor.spawn(work, name=f"turn {self.turn_id}: {name}")
+
+
+def _failure(error: CodedError) -> Failure:
+    return Failure(code=error.code, status=error.status, type=error.type, message=error.message, details=error.details)
+
+
+def _failed(failure: Failure) -> TurnFailed:
+    return TurnFailed(
+        code=failure.code,
+        status=failure.status,
+        type=failure.type,
+        message=failure.message,
+        details=failure.details,
+    )
+
+
+def _reply(plan: TurnPlan, end: TurnEnd, settlement: Settlement) -> TurnReply:
+    return TurnReply(
+        turn_id=end.turn_id,
+        output=end.output,
+        model=plan.model.id,
+        usage=end.usage,
+        settlement=settlement,
+        course_id=plan.course.course_id,
+        course_name=plan.course.course_name,
+        duration_ms=end.duration_ms,
+        passages=end.passages,
+        cancelled=end.state in (TurnState.CANCELLED, TurnState.INTERRUPTED),
+        moderated=end.moderated,
+        passages_only=plan.passages_only,
+        stop_reason=end.stop_reason,
+    )
