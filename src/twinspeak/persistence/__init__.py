@@ -1,0 +1,1 @@
+"""What outlives the process: units of work, tables, the tenant filter, migrations, secrets at rest."""

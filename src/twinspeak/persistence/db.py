@@ -1,0 +1,262 @@
+"""The database: `await db.read(fn)` and `await db.write(fn)`, one transaction and one hop to a thread each.
+
+SQLite: one writer thread with BEGIN IMMEDIATE, and a few readers that cannot write. PostgreSQL: the same code over a
+pool of each. Measured and argued in docs/decisions/002.
+"""
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import msgspec
+import structlog
+from sqlalchemy import Connection, CursorResult, Engine, Executable, Row, create_engine, event, select
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from twinspeak.domain.caller import Scope
+from twinspeak.domain.errors import CodedError, OperatorError, Overloaded
+from twinspeak.persistence.lanes import Job, Lane
+from twinspeak.persistence.scope import ScopedStatement, guard
+
+T = TypeVar("T")
+Params = Mapping[str, Any]
+
+QUEUE_LIMIT = 256
+"""Jobs that may wait in each lane; one more is answered with Overloaded."""
+WAIT_S = 10.0
+"""How long a job may wait for a thread before its caller is told Overloaded, and it is never run."""
+BUSY_TIMEOUT_MS = 10_000
+"""How long SQLite waits for another process's write lock."""
+POSTGRES_WRITERS = 4
+CLOSE_S = 10.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Tx:
+    """One transaction: thin helpers around a SQLAlchemy Core connection. Never leaves its unit of work."""
+
+    __slots__ = ("connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        """Wrap a connection inside its transaction."""
+        self.connection = connection
+
+    def run(self, statement: Executable, params: Params | Sequence[Params] | None = None) -> CursorResult[Any]:
+        """Execute; raises UnscopedStatement for a tenant table without its scope."""
+        return self.connection.execute(statement, params)
+
+    def all(self, statement: Executable, params: Params | None = None) -> Sequence[Row[Any]]:
+        """Return every row."""
+        return self.connection.execute(statement, params).all()
+
+    def first(self, statement: Executable, params: Params | None = None) -> Row[Any] | None:
+        """Return the first row or None."""
+        return self.connection.execute(statement, params).first()
+
+    def value(self, statement: Executable, params: Params | None = None) -> Any:
+        """Return the first column of the first row or None."""
+        row = self.connection.execute(statement, params).first()
+        return None if row is None else row[0]
+
+    def change(self, statement: Executable, params: Params | None = None) -> int:
+        """Execute an INSERT, UPDATE or DELETE; return the rows it touched."""
+        return self.connection.execute(statement, params).rowcount
+
+    def scoped(self, scope: Scope, statement: ScopedStatement, params: Params | None = None) -> CursorResult[Any]:
+        """Execute a prepared statement as `scope` sees the tables (the quick way; `scope.scoped` builds each time)."""
+        rendered, bound = statement.render(scope)
+        return self.connection.execute(rendered, {**bound, **params} if params else bound)
+
+
+class DatabaseStats(msgspec.Struct, frozen=True):
+    """How many units of work wait for a thread."""
+
+    waiting_reads: int
+    waiting_writes: int
+
+
+class Database:
+    """Engines, lanes and the two ways in. Made by `open`, ended by `close`."""
+
+    def __init__(self, reads: Lane, writes: Lane, engines: Sequence[Engine], *, single_node: bool) -> None:
+        """Keep the parts; use `open`."""
+        self._reads = reads
+        self._writes = writes
+        self._engines = engines
+        self.single_node = single_node
+
+    @classmethod
+    def open(cls, url: str, *, readers: int = 4, queue_limit: int = QUEUE_LIMIT) -> Self:
+        """Open the migrated database at `url` (see `migrations.migrate`).
+
+        Raises OperatorError when the URL is none, or names a database kind that is not supported.
+        """
+        parsed = parse_url(url)
+        sqlite = parsed.get_backend_name() == "sqlite"
+        writer = make_engine(parsed, read_only=False)
+        reader = make_engine(parsed, read_only=True)
+        for engine in (writer, reader):
+            guard(engine)
+        return cls(
+            Lane("read", reader, threads=readers, limit=queue_limit),
+            Lane("write", writer, threads=1 if sqlite else POSTGRES_WRITERS, limit=queue_limit),
+            (writer, reader),
+            single_node=sqlite,
+        )
+
+    async def read(self, fn: Callable[[Tx], T]) -> T:
+        """Run `fn` in a read-only transaction. Raises Overloaded, and whatever `fn` raises."""
+        return await _hop(self._reads, fn, essential=False, shielded=False)
+
+    async def write(self, fn: Callable[[Tx], T], *, essential: bool = False) -> T:
+        """Run `fn` in a transaction that commits when it returns and rolls back when it raises.
+
+        It runs to its end even if the awaiting task is cancelled. Raises Overloaded, and whatever `fn` raises.
+        `essential` work (ending what was begun) is let into a full queue and waits as long as it takes.
+        """
+        return await _hop(self._writes, fn, essential=essential, shielded=True)
+
+    def read_sync(self, fn: Callable[[Tx], T]) -> T:
+        """`read` for the command line and start-up: blocks the calling thread."""
+        return _wait(self._reads, fn)
+
+    def write_sync(self, fn: Callable[[Tx], T]) -> T:
+        """`write` for the command line and start-up: blocks the calling thread."""
+        return _wait(self._writes, fn)
+
+    def ready(self) -> bool:
+        """Return whether a unit of work would be taken now; costs nothing. `ping` asks the database itself."""
+        return self._reads.alive and self._writes.alive and not self._reads.full and not self._writes.full
+
+    async def ping(self) -> bool:
+        """Return whether the database answers a query."""
+        try:
+            return await self.read(lambda tx: tx.value(select(1))) == 1
+        except (CodedError, SQLAlchemyError):
+            return False
+
+    def stats(self) -> DatabaseStats:
+        """Return the queues' lengths, for metrics."""
+        return DatabaseStats(waiting_reads=self._reads.waiting, waiting_writes=self._writes.waiting)
+
+    def close(self) -> None:
+        """Finish what is queued, then close every connection. Blocks; a second call does nothing."""
+        self._writes.close(CLOSE_S)
+        self._reads.close(CLOSE_S)
+        for engine in self._engines:
+            engine.dispose()
+
+
+def parse_url(url: str) -> URL:
+    """Return the parsed database URL. Raises OperatorError (without the URL, which may hold a password)."""
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, ValueError):
+        raise OperatorError("TWINSPEAK_DATABASE_URL is not a database URL, such as sqlite:////path/file.db.") from None
+    if backend not in ("sqlite", "postgresql"):
+        raise OperatorError(f"TWINSPEAK_DATABASE_URL names {backend}: only sqlite and postgresql are supported.")
+    if backend == "sqlite" and (not parsed.database or parsed.database == ":memory:"):
+        raise OperatorError("TWINSPEAK_DATABASE_URL needs a file: an SQLite database in memory would lose everything.")
+    return parsed
+
+
+def make_engine(url: URL, *, read_only: bool, foreign_keys: bool = True) -> Engine:
+    """Return an engine whose connections are set up as this project needs them; connects nothing."""
+    if url.get_backend_name() != "sqlite":
+        engine = create_engine(url, poolclass=NullPool)
+        return engine.execution_options(postgresql_readonly=True) if read_only else engine
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+    begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
+
+    def connected(connection: Any, _record: object) -> None:
+        # The driver must not open transactions by itself: `begun` below does, and says which kind.
+        connection.isolation_level = None
+        for pragma in (
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
+            "temp_store=MEMORY",
+            "mmap_size=268435456",
+            f"query_only={'ON' if read_only else 'OFF'}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    def begun(connection: Connection) -> None:
+        driver: Any = connection.connection.dbapi_connection
+        driver.execute(begin)
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", begun)
+    return engine
+
+
+def create_file(url: URL) -> None:
+    """Make the SQLite file, and its directory, readable by the owner only; it holds password hashes."""
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return
+    path = Path(url.database)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+async def _hop(lane: Lane, fn: Callable[[Tx], T], *, essential: bool, shielded: bool) -> T:
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T, error: BaseException | None) -> None:
+        if future.done():
+            if error is not None:
+                _log.error("unattended_unit_of_work_failed", error=type(error).__name__)
+        elif error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+    def deliver(result: T, error: BaseException | None) -> None:
+        # A loop that is gone has nobody left to tell; the transaction is over either way.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, result, error)
+
+    job = Job(lambda connection: fn(Tx(connection)), deliver)
+    lane.put(job, essential=essential)
+    timer = None if essential else loop.call_later(WAIT_S, _give_up, job, future)
+    try:
+        return await future
+    except asyncio.CancelledError:
+        if not shielded:
+            job.claim()
+        raise
+    finally:
+        if timer is not None:
+            timer.cancel()
+
+
+def _give_up(job: Job, future: asyncio.Future[Any]) -> None:
+    if not future.done() and job.claim():
+        future.set_exception(Overloaded(retry_after_s=1))
+
+
+def _wait(lane: Lane, fn: Callable[[Tx], T]) -> T:
+    done = threading.Event()
+    outcome: list[tuple[Any, BaseException | None]] = []
+
+    def deliver(result: Any, error: BaseException | None) -> None:
+        outcome.append((result, error))
+        done.set()
+
+    lane.put(Job(lambda connection: fn(Tx(connection)), deliver), essential=True)
+    done.wait()
+    result, error = outcome[0]
+    if error is not None:
+        raise error
+    return result

@@ -1,0 +1,80 @@
+"""Bringing a database to this version's tables.
+
+`migrate` is called at every start. A database that is up to date costs one query: Alembic, which takes most of a
+second to import, is only loaded when there is something to do.
+"""
+
+from pathlib import Path
+
+from sqlalchemy import Connection, column, inspect, select, table
+from sqlalchemy.exc import DBAPIError
+
+from twinspeak.domain.errors import OperatorError
+from twinspeak.persistence.db import create_file, make_engine, parse_url
+
+REVISIONS = ("0001",)
+"""Every revision there is, oldest first; a test compares with the scripts in `versions/`."""
+HEAD = REVISIONS[-1]
+
+_VERSION = table("alembic_version", column("version_num"))
+
+
+def migrate(database_url: str) -> bool:
+    """Create or upgrade the database at `database_url`; return whether anything was done.
+
+    All of it is one transaction. Raises OperatorError for a database of a newer version, for one that was not made by
+    Twinspeak, and for one that cannot be opened.
+    """
+    url = parse_url(database_url)
+    try:
+        create_file(url)
+        engine = make_engine(url, read_only=False, foreign_keys=False)
+        try:
+            with engine.begin() as connection:
+                found = current(connection)
+                if found == HEAD:
+                    return False
+                _refuse_unknown(connection, found)
+                _upgrade(connection)
+                _check_references(connection)
+        finally:
+            engine.dispose()
+    except (DBAPIError, OSError) as error:
+        raise OperatorError(
+            "The database cannot be opened. Check TWINSPEAK_DATABASE_URL or that the data directory is writable"
+            f" ({type(getattr(error, 'orig', None) or error).__name__})."
+        ) from error
+    return True
+
+
+def current(connection: Connection) -> str | None:
+    """Return the revision of a database, None for one without."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(select(_VERSION.c.version_num)).scalar()
+
+
+def _refuse_unknown(connection: Connection, found: str | None) -> None:
+    if found is None and inspect(connection).get_table_names():
+        raise OperatorError("This database holds other tables. Point TWINSPEAK_DATABASE_URL at an empty one.")
+    if found is not None and found not in REVISIONS:
+        raise OperatorError(
+            f"This database belongs to a newer version of Twinspeak (revision {found}, this one knows {HEAD})."
+            " Start that version, or restore a backup."
+        )
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415  most of a second, and only needed here
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, HEAD)
+
+
+def _check_references(connection: Connection) -> None:
+    """Foreign keys are off while SQLite rebuilds tables; make sure that none was broken before committing."""
+    if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+        raise OperatorError("The migration would have broken references between tables; nothing was changed.")

@@ -1,0 +1,14 @@
+"""Alembic's entry: runs the scripts on the connection that `migrate` holds, inside its transaction."""
+
+from alembic import context
+
+from twinspeak.persistence.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+    # SQLite's DDL is transactional; the driver only pretended otherwise, and make_engine stops that.
+    transactional_ddl=True,
+)
+context.run_migrations()

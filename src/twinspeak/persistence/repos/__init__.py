@@ -1,0 +1,1 @@
+"""One module a noun: functions of a transaction, rows in and domain values out."""

@@ -1,0 +1,353 @@
+"""Every table, as SQLAlchemy Core metadata. `migrations/` creates them; a test compares the two.
+
+Ids are 24 hex digits, times epoch milliseconds, JSON is text that `repos` encode with msgspec. A table with
+`info={"tenant": kind}` can only be touched through `scope.py`; the kinds are explained there.
+"""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+BIG_ID = BigInteger().with_variant(Integer, "sqlite")
+"""A counting key: only INTEGER counts by itself on SQLite."""
+
+
+_RUNNING = text("state = 'running'")
+
+
+def _id(name: str = "id") -> Column[str]:
+    return Column(name, String(24), primary_key=True)
+
+
+def _ref(name: str, target: str, *, null: bool = False) -> Column[str]:
+    return Column(name, String(24), ForeignKey(f"{target}.id"), nullable=null)
+
+
+def _text(name: str, default: str = "") -> Column[str]:
+    return Column(name, Text, nullable=False, default=default, server_default=default)
+
+
+def _word(name: str, default: str | None = None, *, null: bool = False) -> Column[str]:
+    return Column(name, String(100), nullable=null, default=default, server_default=default)
+
+
+def _int(name: str, default: int = 0) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, default=default, server_default=str(default))
+
+
+def _time(name: str, *, null: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=null)
+
+
+def _flag(name: str, *, default: bool = False) -> Column[bool]:
+    return Column(name, Boolean, nullable=False, default=default, server_default="1" if default else "0")
+
+
+def _maybe(name: str) -> Column[bool]:
+    """A switch that may say nothing."""
+    return Column(name, Boolean, nullable=True)
+
+
+def _one_of(column: str, *words: str) -> CheckConstraint:
+    listed = ", ".join(f"'{word}'" for word in words)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _table(name: str, *parts: Any, tenant: str | None = None) -> Table:
+    return Table(name, metadata, *parts, info={"tenant": tenant} if tenant else {})
+
+
+meta = _table("meta", Column("key", String(100), primary_key=True), _text("value"))
+
+accounts = _table(
+    "accounts",
+    _id(),
+    Column("name", String(200), nullable=False, unique=True),
+    _text("manager_email"),
+    _word("status", "active"),
+    _time("created"),
+    _one_of("status", "active", "suspended", "deleted"),
+)
+
+institutions = _table(
+    "institutions",
+    _id(),
+    Column("public_id", String(36), nullable=False, unique=True),
+    _ref("account_id", "accounts"),
+    Column("name", String(200), nullable=False),
+    _text("ai_name"),
+    _word("status", "active"),
+    _text("prompt"),
+    _text("about"),
+    _text("picture"),
+    _text("contact_email"),
+    _text("conversation_model"),
+    _int("max_completion_tokens", -1),
+    _word("reasoning_effort", ""),
+    _flag("display_thinking_details", default=True),
+    _flag("pool_credits", default=True),
+    _flag("rag_ignore"),
+    _flag("rag_only"),
+    _int("rag_limit_chunks", 6),
+    _int("tool_results_max_chars", 4000),
+    _flag("chat_completion_enabled"),
+    _flag("chat_completion_openai_compat"),
+    _text("chat_completion_model"),
+    _int("chat_completion_max_completion_tokens", -1),
+    _word("chat_completion_reasoning_effort", ""),
+    _text("public_authorized_urls", "[]"),
+    _time("created"),
+    _one_of("status", "active", "inactive", "suspended", "deleted"),
+    Index(None, "account_id"),
+)
+
+users = _table(
+    "users",
+    _id(),
+    Column("email", String(320), nullable=False, unique=True),
+    Column("password_hash", Text, nullable=True),
+    _text("fname"),
+    _text("lname"),
+    _text("picture"),
+    _word("account_type", "user"),
+    _word("status", "active"),
+    _word("plan", "free"),
+    _ref("active_institution_id", "institutions", null=True),
+    _int("remember_history_count", 3),
+    _maybe("rag_ignore"),
+    _maybe("rag_only"),
+    Column("referral_id", String(36), nullable=False),
+    Column("reset_code_id", String(36), nullable=False),
+    _flag("must_change_password"),
+    _int("credits_used"),
+    _text("preferences", "{}"),
+    _time("created"),
+    _time("last_login", null=True),
+    _one_of("account_type", "super", "admin", "user"),
+    _one_of("status", "active", "pending", "suspended", "deleted"),
+    CheckConstraint("email = lower(email)", name="email_lower"),
+    CheckConstraint("remember_history_count BETWEEN 0 AND 15", name="remember_history_count"),
+)
+
+memberships = _table(
+    "memberships",
+    _id(),
+    _ref("user_id", "users"),
+    _ref("institution_id", "institutions"),
+    _word("account_type", "user"),
+    _word("status", "active"),
+    _text("entitlements", "[]"),
+    _flag("favorite"),
+    _time("created"),
+    _time("last_login", null=True),
+    _one_of("account_type", "super", "admin", "user"),
+    _one_of("status", "active", "pending", "suspended", "deleted"),
+    UniqueConstraint("user_id", "institution_id"),
+    Index(None, "institution_id"),
+)
+
+sessions = _table(
+    "sessions",
+    _id(),
+    _ref("user_id", "users"),
+    _time("created"),
+    _time("expires"),
+    _time("last_seen"),
+    _time("revoked", null=True),
+    _word("ip", ""),
+    _text("user_agent"),
+    Index(None, "user_id"),
+    Index(None, "expires"),
+)
+
+assistants = _table(
+    "assistants",
+    _id(),
+    _ref("institution_id", "institutions", null=True),
+    _ref("owner_user_id", "users", null=True),
+    _word("scope", "personal"),
+    Column("name", String(200), nullable=False),
+    _text("instructions"),
+    _text("picture_url"),
+    _word("status", "active"),
+    _text("conversation_model"),
+    _int("max_completion_tokens", -1),
+    _word("reasoning_effort", ""),
+    _maybe("rag_ignore"),
+    _maybe("rag_only"),
+    _time("created"),
+    _one_of("status", "active", "inactive", "deleted"),
+    CheckConstraint(
+        "(scope = 'system' AND institution_id IS NULL AND owner_user_id IS NULL)"
+        " OR (scope = 'institution' AND institution_id IS NOT NULL)"
+        " OR (scope = 'personal' AND owner_user_id IS NOT NULL)",
+        name="scope",
+    ),
+    Index(None, "institution_id"),
+    Index(None, "owner_user_id"),
+    tenant="shared",
+)
+
+wallets = _table(
+    "wallets",
+    _id(),
+    _word("kind"),
+    Column("owner_id", String(24), nullable=False),
+    _int("balance"),
+    _int("held"),
+    _one_of("kind", "user", "institution", "account", "system"),
+    UniqueConstraint("kind", "owner_id"),
+    CheckConstraint("balance >= 0 OR kind = 'system'", name="balance"),
+    CheckConstraint("held >= 0", name="held"),
+    CheckConstraint("held <= balance OR kind = 'system'", name="covered"),
+)
+
+turns = _table(
+    "turns",
+    _id(),
+    _ref("institution_id", "institutions", null=True),
+    _ref("user_id", "users"),
+    _int("course_id"),
+    _text("course_name"),
+    _ref("assistant_id", "assistants", null=True),
+    _word("state"),
+    _word("face"),
+    _text("question"),
+    _text("output"),
+    _text("model"),
+    _word("provider"),
+    _text("price"),
+    _int("usage_input"),
+    _int("usage_cached"),
+    _int("usage_completion"),
+    _flag("usage_estimated"),
+    _int("credits"),
+    _flag("success"),
+    _flag("moderated"),
+    _flag("passages_only"),
+    _word("stop_reason", ""),
+    Column("failure", Text, nullable=True),
+    Column("settlement", Text, nullable=True),
+    _flag("has_thinking"),
+    _int("thinking_count"),
+    _int("duration_ms"),
+    Column("first_token_ms", BigInteger, nullable=True),
+    _time("lease_until"),
+    Column("owner", String(100), nullable=False),
+    _flag("favorite"),
+    _text("favorite_name"),
+    _flag("forgotten"),
+    _word("thumb", ""),
+    _ref("payer_wallet_id", "wallets"),
+    _time("created"),
+    _time("ended", null=True),
+    _one_of("state", "running", "done", "cancelled", "failed", "refused", "interrupted"),
+    UniqueConstraint("id", "institution_id"),
+    Index(None, "institution_id", "user_id", "created"),
+    Index(None, "institution_id", "user_id", "course_id", "created"),
+    # Few rows run at a time, out of millions: an index of all states would grow with history for nothing.
+    Index("ix_turns_running", "lease_until", sqlite_where=_RUNNING, postgresql_where=_RUNNING),
+    tenant="own",
+)
+
+turn_details = _table(
+    "turn_details",
+    Column("turn_id", String(24), ForeignKey("turns.id"), primary_key=True),
+    _ref("institution_id", "institutions", null=True),
+    _ref("user_id", "users"),
+    _text("thinking", "[]"),
+    _text("tools", "[]"),
+    _text("passages", "[]"),
+    ForeignKeyConstraint(["turn_id", "institution_id"], ["turns.id", "turns.institution_id"]),
+    tenant="own",
+)
+
+holds = _table(
+    "holds",
+    Column("turn_id", String(24), ForeignKey("turns.id"), primary_key=True),
+    _ref("wallet_id", "wallets"),
+    _int("amount"),
+    _word("state", "open"),
+    _one_of("state", "open", "settled", "released"),
+    CheckConstraint("amount >= 0", name="amount"),
+)
+
+ledger_entries = _table(
+    "ledger_entries",
+    Column("id", BIG_ID, primary_key=True, autoincrement=True),
+    Column("transfer_id", String(24), nullable=False),
+    _ref("wallet_id", "wallets"),
+    _int("amount"),
+    _word("kind"),
+    _ref("turn_id", "turns", null=True),
+    _text("note"),
+    _time("created"),
+    _one_of("kind", "award", "turn", "adjust"),
+    UniqueConstraint("turn_id", "wallet_id", "kind"),
+    UniqueConstraint("transfer_id", "wallet_id"),
+    Index(None, "wallet_id", "id"),
+)
+
+documents = _table(
+    "documents",
+    _id(),
+    _ref("institution_id", "institutions", null=True),
+    _ref("user_id", "users", null=True),
+    Column("name", String(500), nullable=False),
+    _word("media_type", "text/markdown"),
+    _word("status", "ready"),
+    _int("bytes"),
+    Column("content_hash", String(64), nullable=False),
+    _time("created"),
+    _one_of("status", "pending", "ready", "failed", "deleted"),
+    CheckConstraint("(institution_id IS NULL) <> (user_id IS NULL)", name="one_vault"),
+    UniqueConstraint("id", "institution_id"),
+    Index(None, "institution_id", "content_hash"),
+    Index(None, "user_id", "content_hash"),
+    tenant="vault",
+)
+
+chunks = _table(
+    "chunks",
+    _id(),
+    _ref("document_id", "documents"),
+    _ref("institution_id", "institutions", null=True),
+    _ref("user_id", "users", null=True),
+    _int("position"),
+    _text("section"),
+    _text("text"),
+    CheckConstraint("(institution_id IS NULL) <> (user_id IS NULL)", name="one_vault"),
+    UniqueConstraint("document_id", "position"),
+    ForeignKeyConstraint(["document_id", "institution_id"], ["documents.id", "documents.institution_id"]),
+    Index(None, "institution_id"),
+    Index(None, "user_id"),
+    tenant="vault",
+)
+
+TENANT_TABLES: dict[str, Table] = {name: table for name, table in metadata.tables.items() if "tenant" in table.info}
+"""What the hook in `scope.py` watches."""
