@@ -1,0 +1,82 @@
+"""Users, what ties them to twins, and their sign-ins, as the services pass them around. Times are epoch milliseconds."""
+
+from typing import Any
+
+import msgspec
+
+from twinspeak.domain.caller import Caller
+
+STARTING_CREDITS = 50
+"""What new users and new twins are awarded (contract section 5)."""
+
+
+class User(msgspec.Struct, frozen=True):
+    """A person. `account_type` is super, admin or user; `status` active, pending, suspended or deleted.
+
+    `rag_ignore` and `rag_only` None say nothing. `preferences` holds the profile fields that nothing decides on.
+    """
+
+    id: str
+    email: str
+    created: int
+    fname: str = ""
+    lname: str = ""
+    picture: str = ""
+    account_type: str = "user"
+    status: str = "active"
+    plan: str = "free"
+    active_institution_id: str | None = None
+    remember_history_count: int = 3
+    rag_ignore: bool | None = None
+    rag_only: bool | None = None
+    referral_id: str = ""
+    reset_code_id: str = ""
+    must_change_password: bool = False
+    credits_used: int = 0
+    preferences: dict[str, Any] = {}
+    last_login: int | None = None
+
+    @property
+    def name(self) -> str:
+        """First and last name, as far as they are known."""
+        return f"{self.fname} {self.lname}".strip()
+
+
+class Membership(msgspec.Struct, frozen=True):
+    """A user in an institution. `account_type` holds there only; `entitlements` are `module.action` verbs."""
+
+    id: str
+    user_id: str
+    institution_id: str
+    created: int
+    account_type: str = "user"
+    status: str = "active"
+    entitlements: tuple[str, ...] = ()
+    favorite: bool = False
+    last_login: int | None = None
+
+
+class LiveSession(msgspec.Struct, frozen=True):
+    """A session row that is neither revoked nor expired, with its user.
+
+    `caller.kind` is super, or what the user is in the active twin, or what the user is at all. `caller.institution_id`
+    is None when the membership or the twin is not active.
+    """
+
+    caller: Caller
+    user_status: str
+    created: int
+    expires: int
+    last_seen: int
+
+
+class InstitutionCard(msgspec.Struct, frozen=True):
+    """What profiles show of a twin beyond `domain.institution.Institution`."""
+
+    id: str
+    account_id: str
+    status: str
+    about: str
+    picture: str
+    contact_email: str
+    created: int

@@ -1,0 +1,92 @@
+"""Memberships: who belongs to which twin."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row, bindparam, insert, select, update
+
+from twinspeak.domain.clock import now_ms
+from twinspeak.domain.ids import new_id
+from twinspeak.domain.institution import Institution
+from twinspeak.domain.people import Membership
+from twinspeak.persistence.db import Tx
+from twinspeak.persistence.repos import institutions as institution_rows
+from twinspeak.persistence.tables import institutions, memberships
+
+_LIVE = (memberships.c.status == "active", institutions.c.status == "active")
+_JOINED = memberships.join(institutions, institutions.c.id == memberships.c.institution_id)
+_TWIN = select(*institution_rows.COLUMNS).select_from(_JOINED).where(*_LIVE)
+_TWIN_BY_ID = _TWIN.where(memberships.c.user_id == bindparam("user"), institutions.c.id == bindparam("institution"))
+_TWIN_BY_PUBLIC_ID = _TWIN.where(
+    memberships.c.user_id == bindparam("user"), institutions.c.public_id == bindparam("public")
+)
+_verbs = msgspec.json.Decoder(tuple[str, ...])
+
+
+def create(
+    tx: Tx, user_id: str, institution_id: str, *, account_type: str = "user", entitlements: tuple[str, ...] = ()
+) -> Membership:
+    """Make a user an active member; an existing membership is returned as it is."""
+    found = get(tx, user_id, institution_id)
+    if found is not None:
+        return found
+    membership = Membership(
+        id=new_id(),
+        user_id=user_id,
+        institution_id=institution_id,
+        created=now_ms(),
+        account_type=account_type,
+        entitlements=entitlements,
+    )
+    row = {**msgspec.structs.asdict(membership), "entitlements": msgspec.json.encode(entitlements).decode()}
+    tx.run(insert(memberships).values(row))
+    return membership
+
+
+def get(tx: Tx, user_id: str, institution_id: str) -> Membership | None:
+    """Return a membership of any status."""
+    return _membership(
+        tx.first(
+            select(memberships).where(memberships.c.user_id == user_id, memberships.c.institution_id == institution_id)
+        )
+    )
+
+
+def twin(tx: Tx, user_id: str, institution_id: str) -> Institution | None:
+    """Return an active twin that the user is an active member of, else None, whatever the reason."""
+    return institution_rows.from_row(tx.first(_TWIN_BY_ID, {"user": user_id, "institution": institution_id}))
+
+
+def twin_by_public_id(tx: Tx, user_id: str, public_id: str) -> Institution | None:
+    """As `twin`, by the twin's UUID."""
+    return institution_rows.from_row(tx.first(_TWIN_BY_PUBLIC_ID, {"user": user_id, "public": public_id}))
+
+
+def of_user(tx: Tx, user_id: str) -> list[tuple[Membership, Institution]]:
+    """Return the user's active memberships with their active twins, favourites first, then by name."""
+    found = select(memberships).select_from(_JOINED).where(*_LIVE, memberships.c.user_id == user_id)
+    ordered = found.order_by(memberships.c.favorite.desc(), institutions.c.ai_name, institutions.c.name)
+    pairs = [(_membership(row), twin(tx, user_id, row.institution_id)) for row in tx.all(ordered)]
+    return [(membership, institution) for membership, institution in pairs if membership and institution]
+
+
+def set_status(tx: Tx, membership_id: str, status: str) -> bool:
+    """Set active, pending, suspended or deleted; False for no such membership."""
+    return bool(tx.change(update(memberships).where(memberships.c.id == membership_id).values(status=status)))
+
+
+def touch(tx: Tx, user_id: str, institution_id: str, now: int) -> None:
+    """Stamp the last use."""
+    tx.run(
+        update(memberships)
+        .where(memberships.c.user_id == user_id, memberships.c.institution_id == institution_id)
+        .values(last_login=now)
+    )
+
+
+def _membership(row: Row[Any] | None) -> Membership | None:
+    if row is None:
+        return None
+    fields = {name: row._mapping[name] for name in Membership.__struct_fields__}
+    fields["entitlements"] = _verbs.decode(fields["entitlements"])
+    return Membership(**fields)

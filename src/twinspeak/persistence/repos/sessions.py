@@ -1,0 +1,108 @@
+"""Sessions: every token is tied to a row here, so that revoking one takes effect at once (contract section 3)."""
+
+import msgspec
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from twinspeak.domain.caller import Caller
+from twinspeak.domain.clock import now_ms
+from twinspeak.domain.ids import new_id
+from twinspeak.domain.people import LiveSession
+from twinspeak.persistence.db import Tx
+from twinspeak.persistence.tables import institutions, memberships, sessions, users
+
+_LIVE = (
+    select(
+        sessions.c.user_id,
+        sessions.c.created,
+        sessions.c.expires,
+        sessions.c.last_seen,
+        users.c.email,
+        users.c.account_type,
+        users.c.status,
+        memberships.c.account_type.label("member_type"),
+        institutions.c.id.label("institution_id"),
+    )
+    .select_from(
+        sessions.join(users, users.c.id == sessions.c.user_id)
+        .outerjoin(
+            memberships,
+            (memberships.c.user_id == users.c.id)
+            & (memberships.c.institution_id == users.c.active_institution_id)
+            & (memberships.c.status == "active"),
+        )
+        .outerjoin(
+            institutions, (institutions.c.id == memberships.c.institution_id) & (institutions.c.status == "active")
+        )
+    )
+    .where(
+        sessions.c.id == bindparam("session"),
+        sessions.c.revoked.is_(None),
+        sessions.c.expires > bindparam("now"),
+    )
+)
+
+
+class NewSession(msgspec.Struct, frozen=True):
+    """A sign-in. `expires` is epoch milliseconds."""
+
+    user_id: str
+    expires: int
+    ip: str = ""
+    user_agent: str = ""
+
+
+def create(tx: Tx, new: NewSession) -> str:
+    """Add a session; return its id."""
+    now = now_ms()
+    session_id = new_id()
+    row = msgspec.structs.asdict(new)
+    row["user_agent"] = new.user_agent[:500]
+    tx.run(insert(sessions).values(id=session_id, created=now, last_seen=now, **row))
+    return session_id
+
+
+def live(tx: Tx, session_id: str, now: int) -> LiveSession | None:
+    """Return a session that is neither revoked nor expired, its user and active twin, in one statement."""
+    row = tx.first(_LIVE, {"session": session_id, "now": now})
+    if row is None:
+        return None
+    member_type = row.member_type if row.institution_id is not None else None
+    caller = Caller(
+        user_id=row.user_id,
+        email=row.email,
+        kind="super" if row.account_type == "super" else member_type or row.account_type,
+        session_id=session_id,
+        institution_id=row.institution_id,
+    )
+    return LiveSession(
+        caller=caller, user_status=row.status, created=row.created, expires=row.expires, last_seen=row.last_seen
+    )
+
+
+def extend(tx: Tx, session_id: str, *, expires: int, now: int) -> bool:
+    """Give a live session a new end; False when it is not live any more."""
+    statement = (
+        update(sessions)
+        .where(sessions.c.id == session_id, sessions.c.revoked.is_(None), sessions.c.expires > now)
+        .values(expires=expires, last_seen=now)
+    )
+    return bool(tx.change(statement))
+
+
+def revoke(tx: Tx, session_id: str, now: int) -> bool:
+    """End one session; False when it was over already."""
+    statement = update(sessions).where(sessions.c.id == session_id, sessions.c.revoked.is_(None)).values(revoked=now)
+    return bool(tx.change(statement))
+
+
+def revoke_all(tx: Tx, user_id: str, now: int, *, keep: str | None = None) -> list[str]:
+    """End all live sessions of a user but `keep`; return their ids, so that open streams can be ended too."""
+    mine = (sessions.c.user_id == user_id, sessions.c.revoked.is_(None), sessions.c.id != (keep or ""))
+    ended = [row.id for row in tx.all(select(sessions.c.id).where(*mine, sessions.c.expires > now))]
+    tx.run(update(sessions).where(*mine).values(revoked=now))
+    return ended
+
+
+def purge(tx: Tx, *, before: int) -> int:
+    """Forget sessions that ended before `before` (epoch milliseconds); return how many."""
+    return tx.change(delete(sessions).where(sessions.c.expires < before))

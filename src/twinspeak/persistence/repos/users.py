@@ -1,0 +1,142 @@
+"""Users: people who sign in."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row, bindparam, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from twinspeak.domain.clock import now_ms
+from twinspeak.domain.errors import Conflict
+from twinspeak.domain.ids import new_id, new_uuid
+from twinspeak.domain.people import User
+from twinspeak.persistence.db import Tx
+from twinspeak.persistence.repos import wallets
+from twinspeak.persistence.tables import users
+
+EDITABLE = frozenset(
+    {
+        "email", "fname", "lname", "picture", "account_type", "status", "plan", "active_institution_id",
+        "remember_history_count", "rag_ignore", "rag_only", "must_change_password", "preferences", "last_login",
+    }
+)  # fmt: skip
+"""Columns that `update` takes; credits and password have ways of their own."""
+
+_BY_ID = select(users).where(users.c.id == bindparam("user"))
+_BY_EMAIL = select(users).where(users.c.email == bindparam("email_is"))
+
+
+class NewUser(msgspec.Struct, frozen=True):
+    """What `create` needs; `password_hash` None = cannot sign in with a password."""
+
+    email: str
+    password_hash: str | None = None
+    fname: str = ""
+    lname: str = ""
+    account_type: str = "user"
+    plan: str = "free"
+    must_change_password: bool = False
+
+
+def create(tx: Tx, new: NewUser, *, credits: int = 0) -> User:
+    """Add a user with a wallet that is awarded `credits`. Raises Conflict when the e-mail is taken."""
+    user = User(
+        id=new_id(),
+        email=normal_email(new.email),
+        created=now_ms(),
+        fname=new.fname,
+        lname=new.lname,
+        account_type=new.account_type,
+        plan=new.plan,
+        must_change_password=new.must_change_password,
+        referral_id=new_uuid(),
+        reset_code_id=new_uuid(),
+    )
+    row = {**msgspec.structs.asdict(user), "preferences": "{}", "password_hash": new.password_hash}
+    try:
+        tx.run(insert(users).values(row))
+    except IntegrityError as error:
+        raise Conflict("There is a user with this e-mail address already.", param="email") from error
+    if credits:
+        wallets.award(tx, "user", user.id, credits, note="welcome")
+    else:
+        wallets.ensure(tx, "user", user.id)
+    return user
+
+
+def by_id(tx: Tx, user_id: str) -> User | None:
+    """Return a user of any status."""
+    return _user(tx.first(_BY_ID, {"user": user_id}))
+
+
+def by_email(tx: Tx, email: str) -> User | None:
+    """Return a user of any status; case and blanks around the address do not count."""
+    return _user(tx.first(_BY_EMAIL, {"email_is": normal_email(email)}))
+
+
+def credentials(tx: Tx, email: str) -> tuple[User, str | None] | None:
+    """Return a user and the stored password hash, to verify outside the transaction."""
+    row = tx.first(_BY_EMAIL, {"email_is": normal_email(email)})
+    user = _user(row)
+    return None if row is None or user is None else (user, row.password_hash)
+
+
+def password_hash(tx: Tx, user_id: str) -> str | None:
+    """Return the stored hash of a user."""
+    return tx.value(select(users.c.password_hash).where(users.c.id == user_id))
+
+
+def set_password(tx: Tx, user_id: str, hashed: str) -> bool:
+    """Store a new hash, a new reset code, and that nothing has to be changed any more; False for no such user."""
+    values = {"password_hash": hashed, "reset_code_id": new_uuid(), "must_change_password": False}
+    return bool(tx.change(update(users).where(users.c.id == user_id).values(values)))
+
+
+def replace_hash(tx: Tx, user_id: str, hashed: str) -> None:
+    """Store the same password hashed by newer rules: nothing else changes."""
+    tx.run(update(users).where(users.c.id == user_id).values(password_hash=hashed))
+
+
+def edit(tx: Tx, user_id: str, changes: Mapping[str, Any]) -> bool:
+    """Set columns (names as in `EDITABLE`; `preferences` as a dict, replaced whole); False for no such user.
+
+    Raises Conflict when the new e-mail is taken, ValueError for a column that is not editable.
+    """
+    if unknown := changes.keys() - EDITABLE:
+        raise ValueError(f"not editable: {', '.join(sorted(unknown))}")
+    values = dict(changes)
+    if "preferences" in values:
+        values["preferences"] = msgspec.json.encode(values["preferences"]).decode()
+    if "email" in values:
+        values["email"] = normal_email(values["email"])
+    if not values:
+        return by_id(tx, user_id) is not None
+    try:
+        return bool(tx.change(update(users).where(users.c.id == user_id).values(values)))
+    except IntegrityError as error:
+        if "email" in values:
+            raise Conflict("There is a user with this e-mail address already.", param="email") from error
+        raise
+
+
+def count(tx: Tx, *, account_type: str | None = None) -> int:
+    """Return how many users there are, deleted ones aside."""
+    statement = select(func.count()).select_from(users).where(users.c.status != "deleted")
+    if account_type is not None:
+        statement = statement.where(users.c.account_type == account_type)
+    return tx.value(statement)
+
+
+def normal_email(email: str) -> str:
+    """Return an address as it is stored and compared: without blanks around it, lower case."""
+    return email.strip().lower()
+
+
+def _user(row: Row[Any] | None) -> User | None:
+    if row is None:
+        return None
+    fields = dict(row._mapping)
+    fields.pop("password_hash")
+    fields["preferences"] = msgspec.json.decode(fields["preferences"], type=dict[str, Any])
+    return User(**fields)
