@@ -44,7 +44,7 @@ def frame(payload: object, *, event: str | None = None) -> bytes:
     return f"{name}data: {json.dumps(payload, ensure_ascii=False)}\n\n".encode()
 
 
-def chunk(delta: dict[str, Any] | None = None, *, finish: str | None = None, **extra: Any) -> bytes:
+def chunk(delta: dict[str, Any] | None = None, *, finish: str | None = None, **extra: object) -> bytes:
     """Write a `chat.completion.chunk` with one choice; `extra` goes to its top level."""
     choice = {"index": 0, "delta": delta or {}, "logprobs": None, "finish_reason": finish}
     head = {"id": "chatcmpl-fake", "object": "chat.completion.chunk", "created": 1_790_000_000, "model": MODEL}
@@ -121,7 +121,7 @@ class Exchange:
     completed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
-    def json(self) -> Any:
+    def json(self) -> dict[str, Any]:
         """The request's body, decoded."""
         return json.loads(self.body)
 
@@ -213,27 +213,17 @@ async def _read_request(reader: asyncio.StreamReader) -> Exchange | None:
 
 async def _answer(exchange: Exchange, reply: Reply, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
     """Play the reply while watching for the client to go; return whether the connection can be used again."""
-    playing = asyncio.ensure_future(_play(exchange, reply, writer))
-    watching = asyncio.ensure_future(_watch(reader))
-    try:
+    async with asyncio.TaskGroup() as group:
+        playing = group.create_task(_play(exchange, reply, writer))
+        watching = group.create_task(_watch(reader))
         await asyncio.wait({playing, watching}, return_when=asyncio.FIRST_COMPLETED)
-        if not playing.done():
-            exchange.closed.set()
-            return False
-        playing.result()
-        exchange.completed.set()
-        if reply.chunked:
-            return True
-        await watching
-        exchange.closed.set()
-        return False
-    except ConnectionError:
-        exchange.closed.set()
-        return False
-    finally:
-        for task in (playing, watching):
-            task.cancel()
-        await asyncio.gather(playing, watching, return_exceptions=True)
+        if playing.done() and playing.result():
+            exchange.completed.set()
+            if not reply.chunked:
+                await watching
+        playing.cancel()
+        watching.cancel()
+    return exchange.completed.is_set() and reply.chunked
 
 
 async def _watch(reader: asyncio.StreamReader) -> None:
@@ -242,7 +232,16 @@ async def _watch(reader: asyncio.StreamReader) -> None:
         assert await reader.read(1) == b"", "the client sent a second request before its answer was complete"
 
 
-async def _play(exchange: Exchange, reply: Reply, writer: asyncio.StreamWriter) -> None:
+async def _play(exchange: Exchange, reply: Reply, writer: asyncio.StreamWriter) -> bool:
+    """Send the reply; return False when the connection broke before its end."""
+    try:
+        await _send(exchange, reply, writer)
+    except ConnectionError:
+        return False
+    return True
+
+
+async def _send(exchange: Exchange, reply: Reply, writer: asyncio.StreamWriter) -> None:
     headers = {**reply.headers, "Transfer-Encoding": "chunked"} if reply.chunked else reply.headers
     lines = [f"HTTP/1.1 {reply.status} Fake", *(f"{name}: {value}" for name, value in headers.items())]
     writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))

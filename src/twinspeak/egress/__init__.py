@@ -1,0 +1,1 @@
+"""The one way out: every connection that the server opens to another machine starts here."""

@@ -1,0 +1,1 @@
+"""Model providers: one module a wire, bytes in and `ModelEvent`s out, and the data about models."""

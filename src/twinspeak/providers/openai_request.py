@@ -1,0 +1,110 @@
+"""What a chat-completions server is asked: a `ModelRequest` as JSON.
+
+Source: the vendor's reference, "Create chat completion"; what differs from model to model is in `Quirks`, and the
+catalogue knows which model has which.
+"""
+
+from typing import Any
+
+import msgspec
+
+from twinspeak.domain.turn import AssistantMessage, Message, ModelRequest, ToolCall, ToolMessage, ToolSpec, UserMessage
+
+_EFFORTS = {
+    "none": ("none", "minimal", "low"),
+    "low": ("low", "minimal"),
+    "medium": ("medium",),
+    "high": ("high",),
+    "max": ("max", "xhigh", "high"),
+}
+"""Our efforts (contract section 4), each with the vendor's words for it, best first."""
+
+
+class Quirks(msgspec.Struct, frozen=True):
+    """How one model wants to be asked.
+
+    `efforts`: the words that `reasoning_effort` may be, () = the parameter is unknown there. `sampling`: temperature
+    and stop are accepted (with `sampling_at_none`, only at effort none). `tools_at_none`: tools are refused at any
+    other effort. `limit_field`: the name of the output limit. `replays_reasoning`: rounds with tool calls must carry
+    their reasoning when sent back.
+    """
+
+    efforts: tuple[str, ...] = ()
+    sampling: bool = True
+    sampling_at_none: bool = False
+    tools_at_none: bool = False
+    limit_field: str = "max_completion_tokens"
+    replays_reasoning: bool = False
+
+
+def encode(request: ModelRequest, quirks: Quirks) -> bytes:
+    """Write the request's body: UTF-8 JSON, streaming, with the usage chunk asked for."""
+    tools = request.tools if request.model.takes_tools else ()
+    effort = _effort(request.effort, quirks)
+    if tools and quirks.tools_at_none:
+        effort = "none"
+    body: dict[str, Any] = {
+        "model": request.model.wire_name,
+        "messages": _messages(request, quirks),
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    if limit := _limit(request):
+        body[quirks.limit_field] = limit
+    if effort:
+        body["reasoning_effort"] = effort
+    if tools:
+        body["tools"] = [_tool(tool) for tool in tools]
+    if quirks.sampling or (quirks.sampling_at_none and effort == "none"):
+        if request.sampling.temperature is not None:
+            body["temperature"] = request.sampling.temperature
+        if request.sampling.stop:
+            body["stop"] = list(request.sampling.stop)
+    return msgspec.json.encode(body)
+
+
+def _effort(wanted: str, quirks: Quirks) -> str:
+    return next((word for word in _EFFORTS.get(wanted, ()) if word in quirks.efforts), "")
+
+
+def _limit(request: ModelRequest) -> int:
+    limits = [limit for limit in (request.output_limit, request.sampling.max_tokens) if limit]
+    return min(limits, default=0)
+
+
+def _messages(request: ModelRequest, quirks: Quirks) -> list[dict[str, Any]]:
+    system = [{"role": "system", "content": request.system}] if request.system else []
+    return [*system, *(_message(message, quirks) for message in request.messages if _says_something(message))]
+
+
+def _says_something(message: Message) -> bool:
+    """An empty answer is no message to a vendor; an empty tool result is."""
+    return bool(message.text) or isinstance(message, ToolMessage) or _calls(message) != ()
+
+
+def _calls(message: Message) -> tuple[ToolCall, ...]:
+    return message.tool_calls if isinstance(message, AssistantMessage) else ()
+
+
+def _message(message: Message, quirks: Quirks) -> dict[str, Any]:
+    if isinstance(message, UserMessage):
+        return {"role": "user", "content": message.text}
+    if isinstance(message, ToolMessage):
+        return {"role": "tool", "tool_call_id": message.call_id, "content": message.text}
+    answer: dict[str, Any] = {"role": "assistant", "content": message.text or None}
+    if message.tool_calls:
+        answer["tool_calls"] = [_call(call) for call in message.tool_calls]
+        if quirks.replays_reasoning:
+            answer["reasoning_content"] = message.thinking
+    return answer
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    """Repeat a call as the model wrote it (its prompt cache rests on the bytes), but never as broken JSON."""
+    arguments = "{}" if call.arguments is None else call.raw or msgspec.json.encode(call.arguments).decode()
+    return {"id": call.call_id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+
+def _tool(tool: ToolSpec) -> dict[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    return {"type": "function", "function": function}

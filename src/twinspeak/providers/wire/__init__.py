@@ -1,0 +1,1 @@
+"""Framings of provider streams, without I/O."""
