@@ -43,22 +43,23 @@ _LIVE = (
 
 
 class NewSession(msgspec.Struct, frozen=True):
-    """A sign-in. `expires` is epoch milliseconds."""
+    """A sign-in. `expires` is epoch milliseconds; an empty `id` gets a new one."""
 
     user_id: str
     expires: int
     ip: str = ""
     user_agent: str = ""
+    id: str = ""
 
 
 def create(tx: Tx, new: NewSession) -> str:
     """Add a session; return its id."""
     now = now_ms()
-    session_id = new_id()
     row = msgspec.structs.asdict(new)
+    row["id"] = new.id or new_id()
     row["user_agent"] = new.user_agent[:500]
-    tx.run(insert(sessions).values(id=session_id, created=now, last_seen=now, **row))
-    return session_id
+    tx.run(insert(sessions).values(created=now, last_seen=now, **row))
+    return row["id"]
 
 
 def live(tx: Tx, session_id: str, now: int) -> LiveSession | None:
@@ -79,6 +80,12 @@ def live(tx: Tx, session_id: str, now: int) -> LiveSession | None:
     )
 
 
+def live_ids(tx: Tx, user_id: str, now: int) -> list[str]:
+    """Return the ids of a user's live sessions."""
+    mine = (sessions.c.user_id == user_id, sessions.c.revoked.is_(None), sessions.c.expires > now)
+    return [row.id for row in tx.all(select(sessions.c.id).where(*mine))]
+
+
 def extend(tx: Tx, session_id: str, *, expires: int, now: int) -> bool:
     """Give a live session a new end; False when it is not live any more."""
     statement = (
@@ -97,8 +104,8 @@ def revoke(tx: Tx, session_id: str, now: int) -> bool:
 
 def revoke_all(tx: Tx, user_id: str, now: int, *, keep: str | None = None) -> list[str]:
     """End all live sessions of a user but `keep`; return their ids, so that open streams can be ended too."""
+    ended = [session_id for session_id in live_ids(tx, user_id, now) if session_id != keep]
     mine = (sessions.c.user_id == user_id, sessions.c.revoked.is_(None), sessions.c.id != (keep or ""))
-    ended = [row.id for row in tx.all(select(sessions.c.id).where(*mine, sessions.c.expires > now))]
     tx.run(update(sessions).where(*mine).values(revoked=now))
     return ended
 

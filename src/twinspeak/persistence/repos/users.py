@@ -87,15 +87,22 @@ def password_hash(tx: Tx, user_id: str) -> str | None:
     return tx.value(select(users.c.password_hash).where(users.c.id == user_id))
 
 
-def set_password(tx: Tx, user_id: str, hashed: str) -> bool:
-    """Store a new hash, a new reset code, and that nothing has to be changed any more; False for no such user."""
+def set_password(tx: Tx, user_id: str, hashed: str, *, replacing: str | None = None) -> bool:
+    """Store a new hash, a new reset code, and that nothing has to be changed any more; False for no such user.
+
+    With `replacing`, only in place of that hash: of two who change one password at once, the later one is told False.
+    """
     values = {"password_hash": hashed, "reset_code_id": new_uuid(), "must_change_password": False}
-    return bool(tx.change(update(users).where(users.c.id == user_id).values(values)))
+    mine = update(users).where(users.c.id == user_id)
+    if replacing is not None:
+        mine = mine.where(users.c.password_hash == replacing)
+    return bool(tx.change(mine.values(values)))
 
 
-def replace_hash(tx: Tx, user_id: str, hashed: str) -> None:
-    """Store the same password hashed by newer rules: nothing else changes."""
-    tx.run(update(users).where(users.c.id == user_id).values(password_hash=hashed))
+def replace_hash(tx: Tx, user_id: str, hashed: str, *, replacing: str) -> None:
+    """Store the same password hashed by newer rules, unless another was set meanwhile: nothing else changes."""
+    same = update(users).where(users.c.id == user_id, users.c.password_hash == replacing)
+    tx.run(same.values(password_hash=hashed))
 
 
 def edit(tx: Tx, user_id: str, changes: Mapping[str, Any]) -> bool:
