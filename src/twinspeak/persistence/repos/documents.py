@@ -51,7 +51,7 @@ _FIND = ScopedStatement(
 _VERSION = ScopedStatement(
     select(func.count(), func.max(documents.c.id), func.max(documents.c.created)).where(documents.c.status == "ready")
 )
-_CHUNKS = ScopedStatement(
+_READY_CHUNKS = (
     select(
         chunks.c.id,
         chunks.c.document_id,
@@ -62,8 +62,9 @@ _CHUNKS = ScopedStatement(
     )
     .join_from(chunks, documents, documents.c.id == chunks.c.document_id)
     .where(documents.c.status == "ready")
-    .order_by(chunks.c.document_id, chunks.c.position)
 )
+_CHUNKS = ScopedStatement(_READY_CHUNKS.order_by(chunks.c.document_id, chunks.c.position))
+_CHUNKS_BY_ID = ScopedStatement(_READY_CHUNKS.where(chunks.c.id.in_(bindparam("ids", expanding=True))))
 
 
 def find(tx: Tx, scope: Scope, content_hash: str) -> str | None:
@@ -106,6 +107,14 @@ def listing(tx: Tx, scope: Scope) -> list[Document]:
 def all_chunks(tx: Tx, scope: Scope) -> list[Chunk]:
     """Return every chunk of the vault, for an index; documents in a fixed order, chunks by position."""
     return [Chunk(*row) for row in tx.scoped(scope, _CHUNKS)]
+
+
+def chunks_by_id(tx: Tx, scope: Scope, ids: Sequence[str]) -> list[Chunk]:
+    """Return those of the chunks that the vault has, in the order of `ids`."""
+    if not ids:
+        return []
+    found = {row.id: Chunk(*row) for row in tx.scoped(scope, _CHUNKS_BY_ID, {"ids": list(ids)})}
+    return [found[chunk_id] for chunk_id in ids if chunk_id in found]
 
 
 def vault_version(tx: Tx, scope: Scope) -> str:
