@@ -38,7 +38,9 @@ def test_positions_count_from_zero() -> None:
 
 
 def test_underlined_headings() -> None:
-    found = [(chunk.section, chunk.text) for chunk in split("Title\n=====\n\nSub\n---\nText.\n\nA line.\n\n---\n\nMore.")]
+    found = [
+        (chunk.section, chunk.text) for chunk in split("Title\n=====\n\nSub\n---\nText.\n\nA line.\n\n---\n\nMore.")
+    ]
     assert found == [("Title > Sub", "Text.\n\nA line.\n\n---\n\nMore.")]
 
 

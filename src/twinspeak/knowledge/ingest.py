@@ -33,18 +33,25 @@ async def ingest(db: Database, scope: Scope, name: str, text: str) -> Ingested:
     """Add a Markdown or plain text document to the vault of `scope`, in one transaction.
 
     Nobody ever finds half a document, and adding the same text twice changes nothing. Raises PayloadTooLarge over
-    `MAX_CHARS` characters, ValidationFailed for a text or a name that is blank.
+    `MAX_CHARS` characters, ValidationFailed for a text or a name that is blank, ValueError for the system's scope.
     """
-    if len(text) > MAX_CHARS:
-        raise PayloadTooLarge(f"A document may have at most {MAX_CHARS} characters.")
+    _check(scope, text)
     prepared = await asyncio.to_thread(_prepare, name, text)
     return await db.write(lambda tx: _store(tx, scope, prepared))
 
 
 def ingest_sync(db: Database, scope: Scope, name: str, text: str) -> Ingested:
     """`ingest` for start-up and the command line."""
+    _check(scope, text)
     prepared = _prepare(name, text)
     return db.write_sync(lambda tx: _store(tx, scope, prepared))
+
+
+def _check(scope: Scope, text: str) -> None:
+    if scope.system:
+        raise ValueError("a document belongs to a vault: give the scope of one")
+    if len(text) > MAX_CHARS:
+        raise PayloadTooLarge(f"A document may have at most {MAX_CHARS} characters.")
 
 
 def _prepare(name: str, text: str) -> _Prepared:
@@ -55,19 +62,12 @@ def _prepare(name: str, text: str) -> _Prepared:
         field = "text" if title else "name"
         raise ValidationFailed(details={"fields": [{"field": field, "message": "must not be blank"}]})
     encoded = content.encode()
-    document = NewDocument(
-        name=title, media_type="text/markdown", bytes=len(encoded), content_hash=sha256(encoded).hexdigest()
-    )
+    document = NewDocument(name=title, content_hash=sha256(encoded).hexdigest(), bytes=len(encoded))
     return _Prepared(document, chunks)
 
 
 def _store(tx: Tx, scope: Scope, prepared: _Prepared) -> Ingested:
-    known = documents.find_by_hash(tx, scope, prepared.document.content_hash)
-    if known is not None:
-        return Ingested(known, new=False, chunks=len(prepared.chunks))
-    documents.touch_vault(tx, scope)
-    # Asked again behind the lock: on PostgreSQL another transaction may have stored it in between.
-    known = documents.find_by_hash(tx, scope, prepared.document.content_hash)
+    known = documents.find(tx, scope, prepared.document.content_hash)
     if known is not None:
         return Ingested(known, new=False, chunks=len(prepared.chunks))
     pieces = [(chunk.section, chunk.text) for chunk in prepared.chunks]

@@ -16,7 +16,7 @@ from twinspeak.domain.turn import Passage, TurnPlan
 from twinspeak.knowledge.index.lexical import Entry, LexicalIndex, rank
 from twinspeak.persistence.db import Database, Tx
 from twinspeak.persistence.repos import documents
-from twinspeak.persistence.repos.documents import StoredChunk
+from twinspeak.persistence.repos.documents import Chunk
 
 RELATIVE_FLOOR = 0.3
 """A passage this much weaker than the best one is noise (decision 008: leaving them out costs no nDCG@10)."""
@@ -36,7 +36,7 @@ class _Loaded(msgspec.Struct, frozen=True):
     """A vault as read for indexing."""
 
     version: str
-    chunks: list[StoredChunk]
+    chunks: list[Chunk]
 
 
 class VaultRetriever:
@@ -59,7 +59,7 @@ class VaultRetriever:
         """
         scope = scope_of(plan.ask.caller, plan.institution.id if plan.institution else None)
         wanted = _within_bounds(query)
-        held = self._held.get(documents.vault_key(scope))
+        held = self._held.get(_key(scope))
         if held is not None:
             current = held
             found = await self._db.read(lambda tx: _search_if_current(tx, scope, current, wanted, limit))
@@ -71,7 +71,7 @@ class VaultRetriever:
 
     async def _refresh(self, scope: Scope) -> _Held:
         """Return an index of the vault as it is now, made by whichever turn comes first."""
-        key = documents.vault_key(scope)
+        key = _key(scope)
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
             known = self._held.get(key)
@@ -83,7 +83,7 @@ class VaultRetriever:
             return held
 
     def _touch(self, scope: Scope) -> None:
-        key = documents.vault_key(scope)
+        key = _key(scope)
         if key in self._held:
             self._held.move_to_end(key)
 
@@ -94,6 +94,11 @@ class VaultRetriever:
         while total > self._most_chunks and len(self._held) > 1:
             _, dropped = self._held.popitem(last=False)
             total -= len(dropped.index)
+
+
+def _key(scope: Scope) -> str:
+    """Return whose vault `scope` sees; ids of twins and of people never meet, both come from `domain.ids`."""
+    return scope.institution_id or scope.user_id or ""
 
 
 def _load(tx: Tx, scope: Scope, known: str | None) -> _Loaded | None:
