@@ -105,12 +105,16 @@ class DisplayInfo(msgspec.Struct, frozen=True, gc=False):
 
 
 class ToolStarted(msgspec.Struct, frozen=True):
-    """A tool runs. `arguments` is None when the model sent none that can be read."""
+    """A tool runs. `arguments` is None when the model sent none that can be read.
+
+    `automatic` marks the search that the turn makes by itself, before any model is asked.
+    """
 
     call_id: str
     name: str
     arguments: dict[str, Any] | None
     display: DisplayInfo
+    automatic: bool = False
 
 
 class ToolProgress(msgspec.Struct, frozen=True, gc=False):

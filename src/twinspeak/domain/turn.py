@@ -32,7 +32,9 @@ class Sampling(msgspec.Struct, frozen=True):
 class Ask(msgspec.Struct, frozen=True):
     """One question, parsed and shape-checked by a face, nothing looked up yet.
 
-    `rag_only`/`rag_ignore` are True or None (contract 4.5). `messages` replaces the stored history (chat completions).
+    `institution_hint` names a twin that counts only if the caller belongs to it (chat completions' `model`).
+    `course` None asks for a new conversation, named `new_course_name` or after the question. `rag_only`/`rag_ignore`
+    are True or None (contract 4.5). `messages` replaces the stored history (chat completions).
     """
 
     turn_id: str
@@ -40,8 +42,10 @@ class Ask(msgspec.Struct, frozen=True):
     face: Face
     question: str
     institution_public_id: str | None = None
+    institution_hint: str | None = None
     assistant_id: str | None = None
     course: CourseRef | None = None
+    new_course_name: str = ""
     rag_only: bool | None = None
     rag_ignore: bool | None = None
     messages: tuple[Exchange, ...] | None = None
@@ -53,7 +57,10 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class Passage(msgspec.Struct, frozen=True):
-    """A piece of a document of the vault. `number` is how the answer cites it: [number]. `score` is for ranking only."""
+    """A piece of a document of the vault. `number` is how the answer cites it: [number]; `cited` whether it does.
+
+    `score` is for ranking only.
+    """
 
     number: int
     chunk_id: str
@@ -62,6 +69,7 @@ class Passage(msgspec.Struct, frozen=True):
     text: str
     section: str = ""
     score: float = 0.0
+    cited: bool = False
 
 
 class TurnPlan(msgspec.Struct, frozen=True):
@@ -116,6 +124,8 @@ class ToolOutcome(msgspec.Struct, frozen=True):
 
 
 class UserMessage(msgspec.Struct, frozen=True, tag="user"):
+    """A question."""
+
     text: str
 
 
@@ -129,6 +139,8 @@ class AssistantMessage(msgspec.Struct, frozen=True, tag="assistant"):
 
 
 class ToolMessage(msgspec.Struct, frozen=True, tag="tool"):
+    """What a tool gave, told to the model."""
+
     call_id: str
     name: str
     text: str
@@ -251,7 +263,10 @@ class TurnReply(msgspec.Struct, frozen=True):
 
 
 class TurnRecord(msgspec.Struct, frozen=True):
-    """A saved turn: one history record (reference 4.2). Times are epoch milliseconds."""
+    """A saved turn: one history record (reference 4.2). Times are epoch milliseconds.
+
+    Of its `assistant` only id, name and picture are told. Lists leave `thinking` out; `thinking_count` has its length.
+    """
 
     id: str
     created: int
@@ -277,3 +292,6 @@ class TurnRecord(msgspec.Struct, frozen=True):
     thinking_count: int = 0
     favorite: bool = False
     settlement: Settlement | None = None
+    passages_only: bool = False
+    favorite_name: str = ""
+    thumb: str = ""

@@ -38,7 +38,7 @@ class Toolbox:
             except CodedError as error:
                 return ToolOutcome(text=error.message, success=False)
 
-        await self._shown(call, found())
+        await self._shown(call, found(), automatic=True)
 
     async def run(self, calls: Sequence[ToolCall]) -> list[ToolMessage]:
         """Run the calls of one round in parallel; return their results in the order asked."""
@@ -57,11 +57,15 @@ class Toolbox:
         text = await self._shown(call, self._runner.run(call, self) if allowed else _refused())
         return ToolMessage(call_id=call.call_id, name=call.name, text=text)
 
-    async def _shown(self, call: ToolCall, work: Coroutine[Any, Any, ToolOutcome]) -> str:
+    async def _shown(self, call: ToolCall, work: Coroutine[Any, Any, ToolOutcome], *, automatic: bool = False) -> str:
         """Run `work` between its two events; return what the model is told."""
         started = monotonic()
         display = self._runner.display(call.name)
-        self._log.append(ToolStarted(call_id=call.call_id, name=call.name, arguments=call.arguments, display=display))
+        self._log.append(
+            ToolStarted(
+                call_id=call.call_id, name=call.name, arguments=call.arguments, display=display, automatic=automatic
+            )
+        )
         outcome = ToolOutcome(text="Stopped before it ended.", success=False)
         try:
             outcome = await work

@@ -1,0 +1,1 @@
+"""The OpenAI-compatible face (contract 4.4)."""

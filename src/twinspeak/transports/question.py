@@ -1,0 +1,133 @@
+"""The body of a question, as REST and SSE take it (contract section 4, reference 3.1), and the `Ask` it becomes."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
+from starlette.requests import Request
+
+from twinspeak.domain.caller import Caller
+from twinspeak.domain.conversation import CourseRef
+from twinspeak.domain.errors import InvalidId
+from twinspeak.domain.ids import new_id, parse_id
+from twinspeak.domain.turn import Ask, Face
+from twinspeak.transports.http.routes import origin_of, request_id
+
+LARGEST_NUMBER = 2**53 - 1
+"""What a JavaScript client can count to."""
+
+
+def _absent(value: Any) -> Any:
+    return None if value == "" else value
+
+
+Text = Annotated[str | None, BeforeValidator(_absent)]
+Flag = Annotated[bool | None, BeforeValidator(_absent)]
+Input = Annotated[str, StringConstraints(min_length=1)]
+
+
+class _Lenient(BaseModel):
+    """Unknown keys are tolerated; null and "" mean absent."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+
+class CourseAssistant(_Lenient):
+    """`selectedCourse.assistant`, as older clients send it."""
+
+    id: Text = Field(default=None, alias="_id")
+
+
+class SelectedCourse(_Lenient):
+    """The conversation."""
+
+    course_id: Annotated[int | None, BeforeValidator(_absent), Field(ge=0, le=LARGEST_NUMBER)] = Field(
+        default=None, description="Chosen by the client, epoch milliseconds; 0 is the unassigned bucket; absent = new."
+    )
+    course_name: Annotated[Text, Field(max_length=500)] = None
+    assistant: CourseAssistant | None = None
+
+    @field_validator("course_id", mode="before")
+    @classmethod
+    def _whole(cls, value: Any) -> Any:
+        """JavaScript has one kind of number: 1750532703472.0 is whole."""
+        return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class RequestArgs(_Lenient):
+    """The context of a question."""
+
+    institution_public_id: Text = Field(default=None, alias="institutionPublicId", description="The twin to ask.")
+    assistant_id: Text = Field(default=None, alias="assistantId", description="24 hexadecimal digits.")
+    selected_course: SelectedCourse | None = Field(default=None, alias="selectedCourse")
+    rag_only: Flag = Field(default=None, alias="ragOnly", description="Passages only, no model.")
+    rag_ignore: Flag = Field(default=None, alias="ragIgnore", description="No search of the vault; wins over ragOnly.")
+    user_iso_date: Annotated[Text, Field(max_length=64)] = Field(default=None, alias="userISODate")
+    user_timezone: Annotated[Text, Field(max_length=64)] = Field(default=None, alias="userTimezone")
+    stream_mode: Annotated[Literal["cumulative", "delta"] | None, BeforeValidator(_absent)] = Field(
+        default=None, alias="streamMode", description="`delta` leaves the cumulative `prompt` out of stream frames."
+    )
+    extended_events: Flag = Field(default=None, alias="extendedEvents", description="Also send `tool_progress`.")
+
+
+class Question(_Lenient):
+    """One question: `inputs` are joined by a blank line."""
+
+    model_config = ConfigDict(
+        extra="ignore",
+        strict=True,
+        json_schema_extra={"example": {"inputs": ["What is a digital twin?"], "requestArgs": {"ragOnly": False}}},
+    )
+
+    inputs: Annotated[list[Input], Field(min_length=1, max_length=256)]
+    request_args: Annotated[RequestArgs | None, BeforeValidator(_absent)] = Field(default=None, alias="requestArgs")
+
+    @field_validator("inputs")
+    @classmethod
+    def _not_blank(cls, value: list[str]) -> list[str]:
+        if any(not text.strip() for text in value):
+            raise ValueError("must hold no blank text")
+        return value
+
+    @property
+    def args(self) -> RequestArgs:
+        """The context, empty when none was sent."""
+        return self.request_args or RequestArgs()
+
+    def ask(self, request: Request, caller: Caller, face: Face) -> Ask:
+        """Return what the engine is asked. Raises InvalidId."""
+        args = self.args
+        course = args.selected_course or SelectedCourse()
+        in_course = course.assistant.id if course.assistant else None
+        return Ask(
+            turn_id=new_id(),
+            caller=caller,
+            face=face,
+            question="\n\n".join(self.inputs),
+            institution_public_id=args.institution_public_id,
+            assistant_id=object_id(args.assistant_id, "requestArgs.assistantId")
+            or object_id(in_course, "requestArgs.selectedCourse.assistant._id"),
+            course=_course(course),
+            new_course_name=course.course_name or "",
+            rag_only=args.rag_only or None,
+            rag_ignore=args.rag_ignore or None,
+            timezone=args.user_timezone or "",
+            client_time=args.user_iso_date or "",
+            origin=origin_of(request),
+            request_id=request_id(request),
+        )
+
+
+def object_id(value: str | None, param: str) -> str | None:
+    """Return the id in lower case, None when absent. Raises InvalidId when it is not 24 hexadecimal digits."""
+    if value is None:
+        return None
+    parsed = parse_id(value)
+    if parsed is None:
+        raise InvalidId(param=param)
+    return parsed
+
+
+def _course(course: SelectedCourse) -> CourseRef | None:
+    if course.course_id is None:
+        return None
+    return CourseRef(course_id=course.course_id, course_name=course.course_name or "")

@@ -1,0 +1,137 @@
+"""What every streaming face shares: pacing a turn's events, and an ASGI response that notices who is not there.
+
+Writers never wait for readers: pacing only decides when this reader takes what the log already holds.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
+
+from starlette.background import BackgroundTask
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from twinspeak.domain.events import TextDelta, TurnEvent
+from twinspeak.engine.log import LogReader
+
+_BYTES_PER_ANSWER = 16
+"""Cumulative frames of a whole answer stay near this many times its size (contract: about 20, all frames counted)."""
+_ALLOWANCE = 1_536
+"""Characters that the first frames may take beyond that, so that a short answer is not held back."""
+_FRAME_OVERHEAD = 96
+_LONGEST_HOLD_S = 1.5
+"""Text is never held back for longer, whatever it costs in bytes."""
+
+
+class Pacer:
+    """Decides when the next text may go: the first at once, then at most one frame per interval (performance row 3).
+
+    With cumulative frames the interval grows with the text, so that bytes grow linearly with the answer.
+    """
+
+    def __init__(self, *, coalesce_ms: int, cumulative: bool) -> None:
+        """`coalesce_ms` 0 sends every piece as it comes."""
+        self._interval_s = coalesce_ms / 1000
+        self._cumulative = cumulative and coalesce_ms > 0
+        self._spent = 0
+        self._sent_end = 0
+        self._sent_at: float | None = None
+
+    def sent(self, event: TextDelta, now: float) -> None:
+        """Count a text frame that goes out at `now` (loop time)."""
+        self._sent_at = now
+        self._sent_end = event.end
+        self._spent += event.end + len(event.text) + _FRAME_OVERHEAD
+
+    @property
+    def not_before(self) -> float:
+        """The loop time before which no text may go."""
+        return 0 if self._sent_at is None else self._sent_at + self._interval_s
+
+    @property
+    def not_after(self) -> float | None:
+        """The loop time at which text goes in any case."""
+        return None if self._sent_at is None else self._sent_at + max(_LONGEST_HOLD_S, self._interval_s)
+
+    @property
+    def text_from(self) -> int:
+        """How long the answer must be for another cumulative frame to be within the budget."""
+        if not self._cumulative or self._sent_at is None:
+            return 0
+        over = self._spent + _FRAME_OVERHEAD - self._sent_end - _ALLOWANCE
+        return max(0, -(-over // (_BYTES_PER_ANSWER - 2)))
+
+
+async def paced(reader: LogReader, pacer: Pacer, *, heartbeat_s: float) -> AsyncGenerator[TurnEvent | None]:
+    """Yield a turn's events as this reader should send them, None where a heartbeat is due, until the log ends."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            event = await reader.next(
+                idle_s=heartbeat_s,
+                not_before=pacer.not_before,
+                text_from=pacer.text_from,
+                not_after=pacer.not_after,
+            )
+        except TimeoutError:
+            yield None
+            continue
+        if event is None:
+            return
+        if isinstance(event, TextDelta):
+            pacer.sent(event, loop.time())
+        yield event
+
+
+class ClientGone(Exception):
+    """The client hung up, or has not read for too long."""
+
+
+class EventStream(Response):
+    """Streams frames of bytes until they end or the client is gone.
+
+    `on_gone` is called once when the client hangs up, or when a write takes longer than `write_timeout_s`.
+    """
+
+    def __init__(
+        self,
+        frames: AsyncGenerator[bytes],
+        *,
+        headers: Mapping[str, str],
+        on_gone: Callable[[], None],
+        write_timeout_s: float,
+    ) -> None:
+        """Send `headers` (which say the content type) and then each frame as it comes."""
+        super().__init__(headers=dict(headers))
+        del self.headers["content-length"]
+        self.background: BackgroundTask | None = None
+        self._frames = frames
+        self._on_gone = on_gone
+        self._write_timeout_s = write_timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- ASGI's signature
+        """Send; watch for the hang-up at the same time."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                listener = group.create_task(hang_up(receive), name="listen for hang-up")
+                await self._send_all(send)
+                listener.cancel()
+        except* (ClientGone, TimeoutError, OSError):
+            self._on_gone()
+        finally:
+            await self._frames.aclose()
+
+    async def _send_all(self, send: Send) -> None:
+        start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        await send(start)
+        async for frame in self._frames:
+            async with asyncio.timeout(self._write_timeout_s):
+                await send({"type": "http.response.body", "body": frame, "more_body": True})
+        async with asyncio.timeout(self._write_timeout_s):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def hang_up(receive: Receive) -> None:
+    """Wait until the client hangs up, and raise ClientGone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    raise ClientGone
