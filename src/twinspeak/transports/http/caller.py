@@ -1,0 +1,76 @@
+"""Who is asking: finds the access token in a request and has it checked (contract section 3)."""
+
+from typing import Annotated, Any, cast
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader, HTTPBearer
+
+from twinspeak.domain.caller import Caller
+from twinspeak.domain.errors import AuthenticationRequired, InvalidToken
+from twinspeak.telemetry import logs
+from twinspeak.transports import wire_names as wire
+from twinspeak.transports.services import services_of
+
+_MAX_TOKEN_CHARS = 4_096
+
+# For the API documents; the token itself is looked for below, in more places than these schemes can say.
+_IN_HEADER = APIKeyHeader(
+    name=wire.ACCESS_TOKEN,
+    scheme_name="accessToken",
+    description="The token that signing in returned. It comes before every other place.",
+    auto_error=False,
+)
+_AS_BEARER = HTTPBearer(
+    scheme_name="bearer",
+    bearerFormat="JWT",
+    description="The same token, as OpenAI's clients send it.",
+    auto_error=False,
+)
+
+
+async def token_of(request: Request) -> str | None:
+    """Return the token, None when there is none; an empty one counts as none.
+
+    The first wins of: `x-access-token`, `Authorization: Bearer`, the query where that is allowed, a POST's body.
+    """
+    found = request.headers.get(wire.ACCESS_TOKEN, "").strip() or _bearer(request.headers.get(wire.AUTHORIZATION, ""))
+    if not found and services_of(request).edge.allow_token_in_url:
+        found = request.query_params.get(wire.TOKEN_FIELD, "").strip()
+    if not found and request.method == "POST":
+        found = _in_body(await request.json())
+    return found or None
+
+
+def _bearer(value: str) -> str:
+    scheme, _, token = value.strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _in_body(body: Any) -> str:
+    if not isinstance(body, dict):
+        return ""
+    token = cast("dict[str, Any]", body).get(wire.TOKEN_FIELD)
+    return token.strip() if isinstance(token, str) else ""
+
+
+async def caller(
+    request: Request,
+    _in_header: Annotated[object, Security(_IN_HEADER)] = None,
+    _as_bearer: Annotated[object, Security(_AS_BEARER)] = None,
+) -> Caller:
+    """Return the signed-in person; every later log record of this request names the person and the twin.
+
+    Raises AuthenticationRequired, InvalidToken, TokenExpired, AccountSuspended.
+    """
+    token = await token_of(request)
+    if token is None:
+        raise AuthenticationRequired
+    if len(token) > _MAX_TOKEN_CHARS:
+        raise InvalidToken
+    found = await services_of(request).auth.authenticate(token)
+    logs.bind(user_id=found.user_id, institution_id=found.institution_id)
+    return found
+
+
+SignedIn = Annotated[Caller, Depends(caller)]
+"""A parameter of this type makes a route one for signed-in people only."""

@@ -1,0 +1,36 @@
+"""Origins of web pages: what a twin's rule is checked against, and what counts as our own page."""
+
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+
+from twinspeak.domain import origins
+from twinspeak.transports.services import services_of
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def origin_of(request: HTTPConnection) -> str | None:
+    """Return the origin of the page of another site that sent this, None for our own page and for what is no page.
+
+    An origin that cannot be read, `null` included, comes back as it is: it matches no rule. The Host header decides
+    nothing but this, and here only whether a page talks to the server that it came from.
+    """
+    given = request.headers.get("origin")
+    if not given:
+        return None
+    origin = origins.origin_of(given) if "://" in given else None
+    if origin is None:
+        return given
+    return None if _is_ours(request, origin) else origin
+
+
+def _is_ours(request: HTTPConnection, origin: str) -> bool:
+    public = services_of(request).edge.public_url
+    if public and origin == origins.origin_of(public):
+        return True
+    scheme = urlsplit(origin).scheme
+    served = origins.origin_of(f"{scheme}://{request.headers.get('host', '')}")
+    if origin != served:
+        return False
+    return not public or urlsplit(origin).hostname in _LOOPBACK

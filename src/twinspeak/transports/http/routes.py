@@ -1,0 +1,56 @@
+"""What a route of any HTTP face is made of: `router()` for the routes, the rest for their handlers."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from twinspeak.transports.http import rate, schemas
+from twinspeak.transports.http.body import BodyLimits, GatedRequest
+from twinspeak.transports.http.caller import SignedIn, caller, token_of
+from twinspeak.transports.http.client_ip import client_ip
+from twinspeak.transports.http.origin import origin_of
+from twinspeak.transports.http.request_id import request_id
+from twinspeak.transports.services import Services, services_of
+
+__all__ = [
+    "GatedRoute",
+    "Services",
+    "SignedIn",
+    "caller",
+    "client_ip",
+    "origin_of",
+    "request_id",
+    "router",
+    "services_of",
+    "token_of",
+]
+
+
+class GatedRoute(APIRoute):
+    """A route whose handler, dependencies included, starts only once the body has passed the gate of `http.body`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wrap the framework's handler: gate first, rate-limit headers last."""
+        handle = super().get_route_handler()
+
+        async def gated(request: Request) -> Response:
+            edge = services_of(request).edge
+            checked = GatedRequest(request.scope, request.receive)
+            await checked.take(BodyLimits(max_bytes=edge.body_max_bytes, timeout_s=edge.body_timeout_s))
+            response = await handle(checked)
+            rate.mark(request, response)
+            return response
+
+        return gated
+
+
+def router(tag: str, *, failures: tuple[int, ...] = ()) -> APIRouter:
+    """Return a router whose bodies pass the gate, under heading `tag` of the API documents.
+
+    `failures` are the statuses that all its routes can answer with.
+    """
+    return APIRouter(route_class=GatedRoute, tags=[tag], responses=schemas.failures(*failures))

@@ -1,0 +1,1 @@
+"""JSON in, JSON out: sign-in, profile, history, models, running turns, health and documentation."""

@@ -1,0 +1,73 @@
+"""GET /api/ai/models: what the caller may use. The list is one that OpenAI's clients read with `models.list()`."""
+
+from typing import Literal
+
+from fastapi import Request
+from pydantic import BaseModel, Field
+
+from twinspeak.domain.credits import Price
+from twinspeak.domain.models import ModelSpec
+from twinspeak.transports.http.routes import SignedIn, router, services_of
+
+ROUTER = router("Models", failures=(401, 403))
+
+_TOKENS = 10_000
+
+
+class CreditRates(BaseModel):
+    """Credits for 10,000 tokens."""
+
+    input: float
+    cached: float = Field(description="For input that the provider had in its cache.")
+    completion: float
+
+
+class Model(BaseModel):
+    """A model that this server can call."""
+
+    id: str = Field(examples=["local"], description="What a twin's or an assistant's settings name it by.")
+    object: Literal["model"] = "model"
+    created: int = Field(default=0, description="Always 0; OpenAI's clients expect the field.")
+    owned_by: str = Field(examples=["local"], description="The provider.")
+    label: str = Field(examples=["Local (built in)"])
+    default: bool = Field(description="Whether it is the server's own choice: the end of every cascade.")
+    context_window: int = Field(serialization_alias="contextWindow", description="Tokens.")
+    max_output: int = Field(serialization_alias="maxOutput", description="Tokens.")
+    tools: bool
+    thinking: bool
+    credits_per_10k_tokens: CreditRates = Field(serialization_alias="creditsPer10kTokens")
+
+
+class ModelList(BaseModel):
+    """Every model of every configured provider."""
+
+    success: Literal[True] = True
+    object: Literal["list"] = "list"
+    data: list[Model]
+
+
+@ROUTER.get("/api/ai/models", summary="List the models you may use")
+async def list_models(request: Request, _caller: SignedIn) -> ModelList:
+    """Return what this server can call, the server's default marked."""
+    models = services_of(request).models
+    return ModelList(data=[_shown(spec, models.default_id) for spec in models.available()])
+
+
+def _shown(spec: ModelSpec, default_id: str) -> Model:
+    return Model(
+        id=spec.id,
+        owned_by=spec.provider,
+        label=spec.label,
+        default=spec.id == default_id,
+        context_window=spec.context_window,
+        max_output=spec.max_output,
+        tools=spec.takes_tools,
+        thinking=spec.thinks,
+        credits_per_10k_tokens=_rates(spec.price),
+    )
+
+
+def _rates(price: Price) -> CreditRates:
+    """Rates are kept in micro-credits a token."""
+    scale = _TOKENS / 1_000_000
+    return CreditRates(input=price.input * scale, cached=price.cached * scale, completion=price.completion * scale)

@@ -1,0 +1,120 @@
+"""What routes need of the rest of the house, in one frozen value that `app` fills and `application.build` hands out.
+
+The Protocols say no more than routes use, so a test stands in for a service with a few lines.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, cast
+
+from starlette.requests import HTTPConnection
+
+from twinspeak.domain.caller import Caller
+from twinspeak.domain.clock import monotonic
+from twinspeak.domain.models import ModelSpec
+from twinspeak.domain.turn import TurnRecord
+from twinspeak.engine.registry import TurnRegistry
+from twinspeak.services.rate_limits import RateLimits, Rule
+from twinspeak.telemetry.metrics import Metrics
+from twinspeak.telemetry.watchdog import Watchdog
+from twinspeak.transports.http.proxies import TrustedProxies
+
+if TYPE_CHECKING:
+    from twinspeak.services.auth import Auth
+    from twinspeak.services.histories import Histories
+    from twinspeak.services.profiles import Profiles
+
+
+class Models(Protocol):
+    """`providers.directory.Directory`, as far as listing goes."""
+
+    @property
+    def default_id(self) -> str:
+        """The server's own choice."""
+        ...
+
+    def available(self) -> Sequence[ModelSpec]:
+        """Return every model that a configured provider serves."""
+        ...
+
+
+class TurnRecords(Protocol):
+    """`services.turn_store.TurnStore`, as far as reading goes."""
+
+    async def record(self, caller: Caller, turn_id: str) -> TurnRecord:
+        """Return a turn's record. Raises NotFound, also for somebody else's."""
+        ...
+
+
+class Origins(Protocol):
+    """The pages that may talk to some twin."""
+
+    async def allowed(self) -> Collection[str]:
+        """Return every active twin's authorized origins; `TWINSPEAK_CORS_ORIGINS` come on top of them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Settings that concern HTTP alone; the field names are those of `settings.Settings`."""
+
+    body_max_bytes: int = 1_048_576
+    body_timeout_s: float = 20
+    public_url: str = ""
+    allow_token_in_url: bool = False
+    trusted_proxies: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+    metrics_token: str = ""
+
+
+TURNS = Rule("turns_user", 60)
+"""Questions of one user; settings say how many really."""
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Streaming:
+    """How answers are streamed; the field names are those of `settings.Settings`."""
+
+    stream_coalesce_ms: int = 20
+    stream_heartbeat_s: float = 15
+    stream_write_timeout_s: float = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that routes call.
+
+    `database` tells whether the database answers a query, `stopping` whether the server takes no more turns, `started`
+    is when it began (monotonic), `turn_rule` is the limit of turns a user. `proxies` follows from `edge`.
+    """
+
+    auth: "Auth"
+    profiles: "Profiles"
+    histories: "Histories"
+    limits: RateLimits
+    turns: TurnRegistry
+    records: TurnRecords
+    models: Models
+    origins: Origins
+    metrics: Metrics
+    watchdog: Watchdog
+    database: Callable[[], Awaitable[bool]]
+    stopping: Callable[[], bool] = _never
+    edge: Edge = Edge()
+    streaming: Streaming = Streaming()
+    turn_rule: Rule = TURNS
+    started: float = field(default_factory=monotonic)
+    proxies: TrustedProxies = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read the proxies once. Raises OperatorError when the setting makes no sense."""
+        object.__setattr__(self, "proxies", TrustedProxies(self.edge.trusted_proxies))
+
+
+def services_of(request: HTTPConnection) -> Services:
+    """Return the services of the application that a request came to."""
+    return cast("Services", request.app.state.services)

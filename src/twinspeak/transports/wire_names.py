@@ -1,0 +1,95 @@
+"""Every literal that a client may compare, spelled here and nowhere else in transports (docs/wire.md lists them).
+
+Field names of request and response bodies are the attributes and aliases of the models beside each route; what is here
+is what several faces share.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+# -- headers, in lower case as ASGI has them --------------------------------------------------------------------------
+
+ACCESS_TOKEN: Final = "x-access-token"  # noqa: S105 - the name of a header
+AUTHORIZATION: Final = "authorization"
+REQUEST_ID_HEADER: Final = "x-request-id"
+TURN_ID_HEADER: Final = "x-turn-id"
+CONVERSATION_ID_HEADER: Final = "x-conversation-id"
+RETRY_AFTER: Final = "retry-after"
+RATE_LIMIT_LIMIT: Final = "ratelimit-limit"
+RATE_LIMIT_REMAINING: Final = "ratelimit-remaining"
+RATE_LIMIT_RESET: Final = "ratelimit-reset"
+
+INSTITUTION_HEADERS: Final = ("x-praxis-institution-public-id", "x-twinspeak-institution-public-id")
+"""The seeds' name first, then the synonym (contract 4.4); so with the three below."""
+CONVERSATION_HEADERS: Final = ("x-praxis-conversation-id", "x-twinspeak-conversation-id")
+ASSISTANT_HEADERS: Final = ("x-praxis-assistant-id", "x-twinspeak-assistant-id")
+TIMEZONE_HEADERS: Final = ("x-praxis-timezone", "x-twinspeak-timezone")
+
+EXPOSED_HEADERS: Final = (
+    TURN_ID_HEADER,
+    CONVERSATION_ID_HEADER,
+    REQUEST_ID_HEADER,
+    RETRY_AFTER,
+    RATE_LIMIT_LIMIT,
+    RATE_LIMIT_REMAINING,
+    RATE_LIMIT_RESET,
+)
+"""What a page of another origin may read (contract section 3)."""
+
+TOKEN_FIELD: Final = "token"  # noqa: S105 - the name of a field
+"""The access token in a JSON body (POST), and in the query where that is allowed."""
+
+# -- event types of the SSE face (contract 4.1) -----------------------------------------------------------------------
+
+CONNECTED: Final = "connected"
+STREAM: Final = "stream"
+THINKING: Final = "thinking"
+TOOL_CALL: Final = "tool_call"
+TOOL_PROGRESS: Final = "tool_progress"
+TOOL_RESULT: Final = "tool_result"
+COMPLETE: Final = "complete"
+ERROR: Final = "error"
+"""Also the member of every failed reply that holds the code."""
+DONE: Final = "done"
+
+CONNECTED_MESSAGE: Final = "Stream connected"
+
+SSE_HEADERS: Final = (
+    ("content-type", "text/event-stream; charset=utf-8"),
+    ("cache-control", "no-cache, no-transform"),
+    ("connection", "keep-alive"),
+    ("content-encoding", "none"),
+    ("x-accel-buffering", "no"),
+)
+"""As the seeds list them; the server adds `transfer-encoding: chunked` itself."""
+
+STREAM_EXAMPLE: Final = (
+    'data: {"type":"connected","message":"Stream connected","turnId":"6920a1b2c3d4e5f60718293a"}\n\n'
+    'data: {"type":"stream","prompt":"Twins answer","delta":"Twins answer"}\n\n'
+    'data: {"type":"complete","success":true,"usage":1234,"outputs":["Twins answer"],"model":"local","cached":0,'
+    '"completion":42}\n\n'
+    'data: {"type":"done"}\n\n'
+)
+"""Shown in the API documents."""
+
+# -- the OpenAI-compatible face (contract 4.4) ------------------------------------------------------------------------
+
+CHUNK_OBJECT: Final = "chat.completion.chunk"
+COMPLETION_OBJECT: Final = "chat.completion"
+CHAT_ID_PREFIX: Final = "chatcmpl-"
+STREAM_END: Final = "[DONE]"
+FINISH_STOP: Final = "stop"
+FINISH_LENGTH: Final = "length"
+FINISH_FILTERED: Final = "content_filter"
+ROLE_ASSISTANT: Final = "assistant"
+ROLE_USER: Final = "user"
+
+# -- health -----------------------------------------------------------------------------------------------------------
+
+
+class HealthStatus(StrEnum):
+    """`status` of the health routes."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    STOPPING = "stopping"
