@@ -19,7 +19,7 @@ from twinspeak.settings import Settings
 # question, document, words of the sentence that answers it
 QUESTIONS = [
     ("How do I connect a model?", "connecting-a-model.md", "set the environment variable `OPENAI_API_KEY`"),
-    ("Can I use Ollama or another local server?", "connecting-a-model.md", "Ollama, llama.cpp or vLLM"),
+    ("Can I use Ollama?", "connecting-a-model.md", "Ollama, llama.cpp or vLLM"),
     ("What is a digital twin?", "welcome-to-twinspeak.md", "A digital twin is an AI assistant that belongs to"),
     ("What is the local model?", "welcome-to-twinspeak.md", "The built-in model is named `local`"),
     ("What does an answer cost?", "credits-and-limits.md", "An answer costs about 1 credit for every 10,000 tokens"),
@@ -27,7 +27,7 @@ QUESTIONS = [
     ("How can I stop an answer?", "asking-and-streaming.md", "close the connection"),
     ("Can I use the OpenAI Python library?", "asking-and-streaming.md", "point the OpenAI client library"),
     ("How do I stream the answer?", "asking-and-streaming.md", "`POST /api/ai/personal-stream/qanda-stream`"),
-    ("Where is my data stored?", "privacy-and-operation.md", "stays on your own server"),
+    ("Where is my data stored?", "privacy-and-operation.md", "Your data is stored on your own server"),
     ("How do I make a backup?", "privacy-and-operation.md", "copy the whole data directory"),
     ("How do I add another user?", "privacy-and-operation.md", "run `twinspeak user add`"),
     ("When is the library open?", "larkfield-college-handbook.md", "from 8 am to 10 pm on weekdays"),

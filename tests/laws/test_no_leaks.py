@@ -8,7 +8,9 @@ import pytest
 from tests.laws.source import parse, project_files, python_files, read
 
 # Where everything may be caught: `path::function` -> why this is a boundary. An entry that catches nothing is an error.
-BOUNDARIES: dict[str, str] = {}
+BOUNDARIES: dict[str, str] = {
+    "src/twinspeak/tools/runner.py::Runner.run": "a tool may raise anything; the model is told only that it failed",
+}
 
 # Where a task may be made outside a TaskGroup: `path::function` -> who owns it.
 TASK_OWNERS: dict[str, str] = {}

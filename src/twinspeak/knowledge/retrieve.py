@@ -42,7 +42,7 @@ class _Loaded(msgspec.Struct, frozen=True):
 class VaultRetriever:
     """Searches vaults; safe for any number of turns at once on one event loop.
 
-    `most_chunks` bounds memory (about 1 kB a chunk): over it, the indices used longest ago are dropped.
+    `most_chunks` bounds memory (0.5 to 2 kB a chunk): over it, the indices used longest ago are dropped.
     """
 
     def __init__(self, db: Database, *, most_chunks: int = 200_000) -> None:
