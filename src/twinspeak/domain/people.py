@@ -1,4 +1,4 @@
-"""Users, what ties them to twins, and their sign-ins, as the services pass them around. Times are epoch milliseconds."""
+"""Users, what ties them to twins, and their sign-ins, as services pass them on. Times are epoch milliseconds."""
 
 from typing import Any
 

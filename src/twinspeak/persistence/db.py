@@ -60,7 +60,7 @@ class Tx:
         """Return the first row or None."""
         return self.connection.execute(statement, params).first()
 
-    def value(self, statement: Executable, params: Params | None = None) -> Any:
+    def value(self, statement: Executable, params: Params | None = None) -> Any:  # noqa: ANN401 -- whatever is stored
         """Return the first column of the first row or None."""
         row = self.connection.execute(statement, params).first()
         return None if row is None else row[0]
@@ -73,6 +73,11 @@ class Tx:
         """Execute a prepared statement as `scope` sees the tables (the quick way; `scope.scoped` builds each time)."""
         rendered, bound = statement.render(scope)
         return self.connection.execute(rendered, {**bound, **params} if params else bound)
+
+
+def as_dict(row: Row[Any]) -> dict[str, Any]:
+    """Return a row's columns by name."""
+    return dict(row._mapping)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] -- named so to leave names to columns
 
 
 class DatabaseStats(msgspec.Struct, frozen=True):
@@ -176,7 +181,7 @@ def make_engine(url: URL, *, read_only: bool, foreign_keys: bool = True) -> Engi
     engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
     begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
 
-    def connected(connection: Any, _record: object) -> None:
+    def connected(connection: Any, _record: object) -> None:  # noqa: ANN401 -- the driver's
         # The driver must not open transactions by itself: `begun` below does, and says which kind.
         connection.isolation_level = None
         for pragma in (
@@ -250,7 +255,7 @@ def _wait(lane: Lane, fn: Callable[[Tx], T]) -> T:
     done = threading.Event()
     outcome: list[tuple[Any, BaseException | None]] = []
 
-    def deliver(result: Any, error: BaseException | None) -> None:
+    def deliver(result: Any, error: BaseException | None) -> None:  # noqa: ANN401 -- whatever `fn` returns
         outcome.append((result, error))
         done.set()
 

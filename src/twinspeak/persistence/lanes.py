@@ -106,7 +106,7 @@ class Lane:
                 return job.work(connection), None, connection
         except OperationalError as error:
             return None, _translated(error), _usable(connection)
-        except BaseException as error:  # noqa: BLE001  boundary: whatever a unit of work raises belongs to its caller
+        except BaseException as error:  # boundary: whatever a unit of work raises belongs to its caller
             return None, _raisable(error), _usable(connection)
 
 

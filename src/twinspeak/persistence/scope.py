@@ -12,18 +12,15 @@ each tenant table that it reads or writes. It trusts no mark, only the condition
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from weakref import WeakSet
 
 from sqlalchemy import (
     BindParameter,
-    Column,
     ColumnElement,
-    Delete,
     Engine,
     Executable,
-    FromClause,
     Insert,
     Select,
     Table,
@@ -34,19 +31,23 @@ from sqlalchemy import (
     event,
     or_,
 )
-from sqlalchemy.sql import operators, visitors
-from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ClauseList, Grouping, Null
-from sqlalchemy.sql.selectable import AliasedReturnsRows, Join, TableClause
+from sqlalchemy.sql.elements import Null
 
 from twinspeak.domain.caller import Scope
+from twinspeak.persistence import statements
+from twinspeak.persistence.statements import Sql, is_a
 from twinspeak.persistence.tables import TENANT_TABLES
 
 S = TypeVar("S", bound=Executable)
 
+SYSTEM = Scope(user_id=None, institution_id=None, system=True)
+"""The system's own work: sees everything, and says so in the statement."""
+
 INSTITUTION = "scope_institution"
 USER = "scope_user"
 _SYSTEM = "twinspeak_system"
-_OWNERS = frozenset({"institution_id", "user_id", "owner_user_id", INSTITUTION, USER})
+_RESERVED = frozenset({INSTITUTION, USER})
+_OWNERS = frozenset({"institution_id", "user_id", "owner_user_id"})
 _NAMES = re.compile(r"\b(" + "|".join(sorted(TENANT_TABLES)) + r")\b", re.IGNORECASE)
 
 _checked: WeakSet[Any] = WeakSet()
@@ -86,7 +87,7 @@ def scoped(scope: Scope, statement: S) -> S:
 def guard(engine: Engine) -> None:
     """Make every connection of `engine` refuse statements on tenant tables that are not scoped."""
     event.listen(engine, "before_execute", _before_execute)
-    event.listen(engine, "before_cursor_execute", _before_cursor)
+    event.listen(engine, "before_cursor_execute", _before_cursor, named=True)
 
 
 def _variant(scope: Scope) -> str:
@@ -109,21 +110,16 @@ def _apply(statement: S, variant: str, values: Mapping[str, str] | None = None) 
     if variant == "system":
         return statement.execution_options(**{_SYSTEM: True})
     binds = _Binds(values)
-    if isinstance(statement, Insert):
-        return _apply_insert(statement, variant, binds)
-    if not isinstance(statement, Select | Update | Delete):
+    bare: Sql = statement
+    if is_a(bare, Insert):
+        kind = _kind(bare.table)
+        return bare if kind is None else bare.values(**_insert_owners(kind, variant, binds))
+    if not statements.is_query(bare):
         raise UnscopedStatement(f"cannot scope a {type(statement).__name__}: scope its parts")
     conditions: list[ColumnElement[bool]] = []
-    for source, kind in _tenants(_sources(statement)):
-        conditions += _conditions(source, kind, variant, binds, writes=not isinstance(statement, Select))
-    return statement.where(*conditions)
-
-
-def _apply_insert(statement: Any, variant: str, binds: "_Binds") -> Any:
-    kind = _kind(statement.table)
-    if kind is None:
-        return statement
-    return statement.values(**_insert_owners(kind, variant, binds))
+    for source, kind in _tenants(bare):
+        conditions += _conditions(source, kind, variant, binds, writes=not is_a(bare, Select))
+    return bare.where(*conditions)
 
 
 class _Binds:
@@ -139,7 +135,7 @@ class _Binds:
 _ANY = _Binds(None)
 
 
-def _insert_owners(kind: str, variant: str, binds: _Binds) -> dict[str, Any]:
+def _insert_owners(kind: str, variant: str, binds: _Binds) -> dict[str, BindParameter[Any] | None]:
     """Say which columns an insert must fill from the scope, and with what."""
     institution = binds(INSTITUTION) if variant == "institution" else None
     if kind == "shared":
@@ -148,9 +144,7 @@ def _insert_owners(kind: str, variant: str, binds: _Binds) -> dict[str, Any]:
     return {"institution_id": institution, "user_id": user}
 
 
-def _conditions(
-    source: FromClause, kind: str, variant: str, binds: _Binds, *, writes: bool
-) -> list[ColumnElement[bool]]:
+def _conditions(source: Sql, kind: str, variant: str, binds: _Binds, *, writes: bool) -> list[ColumnElement[bool]]:
     """Return the conditions, all needed, that keep `source` within a scope of this variant."""
     columns = source.c
     inside = columns.institution_id == binds(INSTITUTION) if variant == "institution" else None
@@ -166,149 +160,96 @@ def _conditions(
     return [inside] if kind == "vault" else [inside, columns.user_id == binds(USER)]
 
 
-def _before_execute(_connection: object, statement: Any, many: Any, params: Any, options: Mapping[str, Any]) -> None:
+def _before_execute(
+    _connection: object, statement: Sql, many: Sequence[Sql], params: Sql, options: Mapping[str, Any]
+) -> None:
     if _SYSTEM in options:
         return
     if statement not in _checked:
         _verify(statement)
         _checked.add(statement)
-    if isinstance(statement, Insert | Update) and _kind(statement.table) is not None:
+    if is_a(statement, Insert, Update) and _kind(statement.table) is not None:
         for given in [*many, params]:
-            stolen = _OWNERS.intersection(given) - {INSTITUTION, USER}
-            if stolen:
-                raise UnscopedStatement(f"{', '.join(sorted(stolen))} of {statement.table.name} come from the scope")
+            if stolen := _OWNERS.intersection(given):
+                raise UnscopedStatement(f"{', '.join(sorted(stolen))} of {_name(statement.table)} come from the scope")
 
 
-def _before_cursor(_connection: object, _cursor: object, sql: str, _params: object, context: Any, _many: bool) -> None:
-    if context is not None and context.compiled is None and _NAMES.search(sql):
+def _before_cursor(**event_: Sql) -> None:
+    """Look at SQL text that reached the driver without having been built."""
+    context = event_["context"]
+    if context is not None and context.compiled is None:
+        _refuse_text(event_["statement"])
+
+
+def _verify(statement: Sql) -> None:
+    for block in statements.blocks(statement):
+        if is_a(block, TextClause):
+            _refuse_text(block.text)
+        elif is_a(block, Insert):
+            _verify_insert(block)
+        else:
+            _verify_query(block)
+
+
+def _refuse_text(sql: str) -> None:
+    if _NAMES.search(sql):
         raise UnscopedStatement("SQL text on a tenant table: build the statement and scope it")
 
 
-def _verify(statement: Any) -> None:
-    for element in visitors.iterate(statement):
-        if isinstance(element, Insert):
-            _verify_insert(element)
-        elif isinstance(element, Select | Update | Delete):
-            _verify_block(element)
-        elif isinstance(element, TextClause) and _NAMES.search(element.text):
-            raise UnscopedStatement("SQL text on a tenant table: build the statement and scope it")
-
-
-def _verify_block(block: Any) -> None:
-    writes = not isinstance(block, Select)
-    given = [part for criterion in block._where_criteria for part in _conjuncts(criterion)]
-    for source, kind in _tenants(_sources(block)):
-        ways = [_conditions(source, kind, variant, _ANY, writes=writes) for variant in ("institution", "personal")]
-        if not any(all(any(_same(one, other) for other in given) for one in way) for way in ways):
+def _verify_query(block: Sql) -> None:
+    given = statements.conjuncts(block)
+    for source, kind in _tenants(block):
+        if not any(_holds(given, source, kind, variant, block) for variant in ("institution", "personal")):
             raise UnscopedStatement(f"{type(block).__name__} on {_name(source)} without its scope")
-    if isinstance(block, Update) and _kind(block.table) is not None:
-        _verify_assignments(block)
+    if is_a(block, Update) and _kind(block.table) is not None:
+        assigned = {column for column, _ in statements.assignments(block)}
+        if assigned & _OWNERS:
+            raise UnscopedStatement(f"an update may not move rows of {_name(block.table)} to another owner")
 
 
-def _verify_assignments(block: Any) -> None:
-    assigned = {getattr(column, "key", column) for column, _ in _assignments(block)}
-    if assigned & _OWNERS:
-        raise UnscopedStatement(f"an update may not move rows of {block.table.name} to another owner")
+def _holds(given: list[Sql], source: Sql, kind: str, variant: str, block: Sql) -> bool:
+    needed = _conditions(source, kind, variant, _ANY, writes=not is_a(block, Select))
+    return all(any(statements.same(one, other, named=_RESERVED) for other in given) for one in needed)
 
 
-def _verify_insert(statement: Any) -> None:
+def _verify_insert(statement: Sql) -> None:
     kind = _kind(statement.table)
     if kind is None:
         return
-    if statement.select is not None or statement._multi_values or statement._post_values_clause is not None:
-        raise UnscopedStatement(f"insert plain rows into {statement.table.name}, one set of columns at a time")
-    given = {getattr(column, "key", column): value for column, value in _assignments(statement)}
+    if not statements.is_plain_insert(statement):
+        raise UnscopedStatement(f"insert plain rows into {_name(statement.table)}, one set of columns at a time")
+    given = dict(statements.assignments(statement))
     for variant in ("institution", "personal"):
         owners = _insert_owners(kind, variant, _ANY)
-        if all(column in given and _same_owner(given[column], value) for column, value in owners.items()):
+        if all(column in given and _same_owner(given[column], owner) for column, owner in owners.items()):
             return
-    raise UnscopedStatement(f"insert into {statement.table.name} without its scope")
+    raise UnscopedStatement(f"insert into {_name(statement.table)} without its scope")
 
 
-def _assignments(statement: Any) -> list[tuple[Any, Any]]:
-    ordered = getattr(statement, "_ordered_values", None)
-    return list(ordered or (statement._values or {}).items())
+def _same_owner(given: Sql, expected: BindParameter[Any] | None) -> bool:
+    if expected is not None:
+        return is_a(given, BindParameter) and given.key == expected.key
+    if is_a(given, BindParameter):
+        return given.key not in _RESERVED and not given.required and given.value is None
+    return given is None or is_a(given, Null)
 
 
-def _same_owner(given: Any, expected: BindParameter[Any] | None) -> bool:
-    if expected is None:
-        return given is None or isinstance(given, Null) or (_is_plain(given) and given.value is None)
-    return isinstance(given, BindParameter) and given.key == expected.key
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, BindParameter) and value.key not in _OWNERS
-
-
-def _sources(block: Any) -> list[FromClause]:
-    """Return what a block reads and writes, joins and the extra tables of an UPDATE ... FROM included."""
-    if isinstance(block, Select):
-        return list(block.get_final_froms())
-    found: list[FromClause] = [block.table]
-    for expression in [*block._where_criteria, *(value for _, value in _assignments_of(block))]:
-        found += getattr(expression, "_from_objects", [])
-    unique: dict[int, FromClause] = {id(source): source for source in found}
-    return list(unique.values())
-
-
-def _assignments_of(block: Any) -> list[tuple[Any, Any]]:
-    return _assignments(block) if isinstance(block, Update) else []
-
-
-def _tenants(sources: list[FromClause]) -> Iterator[tuple[FromClause, str]]:
-    for source in sources:
-        if isinstance(source, Join):
-            yield from _tenants([source.left, source.right])
-            continue
+def _tenants(block: Sql) -> Iterator[tuple[Sql, str]]:
+    for source in statements.sources(block):
         kind = _kind(source)
         if kind is not None:
             yield source, kind
 
 
-def _kind(source: Any) -> str | None:
+def _kind(source: Sql) -> str | None:
     """Return the tenant kind of a table or of an alias of one; subqueries are looked at as blocks of their own."""
-    while isinstance(source, AliasedReturnsRows) and isinstance(source.element, FromClause):
-        source = source.element
-    if isinstance(source, Table):
-        return source.info.get("tenant")
-    if isinstance(source, TableClause) and source.name.lower() in TENANT_TABLES:
-        raise UnscopedStatement(f"{source.name} must be named by tables.py, not by a copy")
+    table = statements.table_of(source)
+    if is_a(table, Table):
+        return table.info.get("tenant")
+    if table is not None and table.name.lower() in TENANT_TABLES:
+        raise UnscopedStatement(f"{table.name} must be named by tables.py, not by a copy")
     return None
 
 
-def _name(source: FromClause) -> str:
+def _name(source: Sql) -> str:
     return str(getattr(source, "name", source))
-
-
-def _conjuncts(expression: Any) -> Iterator[Any]:
-    if isinstance(expression, Grouping):
-        yield from _conjuncts(expression.element)
-    elif isinstance(expression, BooleanClauseList) and expression.operator is operators.and_:
-        for part in expression.clauses:
-            yield from _conjuncts(part)
-    else:
-        yield expression
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Compare two expressions as the hook needs it: columns by identity, reserved parameters by name."""
-    if isinstance(one, Grouping):
-        return _same(one.element, other)
-    if isinstance(other, Grouping):
-        return _same(one, other.element)
-    if isinstance(one, Column) or isinstance(other, Column):
-        return one is other
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, BindParameter):
-        return one.key == other.key if {one.key, other.key} & _OWNERS else one.value == other.value
-    if isinstance(one, BinaryExpression):
-        return one.operator is other.operator and _same(one.left, other.left) and _same(one.right, other.right)
-    if isinstance(one, ClauseList):
-        parts = list(zip(one.clauses, other.clauses, strict=False))
-        return (
-            one.operator is other.operator
-            and len(one.clauses) == len(other.clauses)
-            and all(_same(left, right) for left, right in parts)
-        )
-    return isinstance(one, Null)

@@ -4,8 +4,6 @@ Ids are 24 hex digits, times epoch milliseconds, JSON is text that `repos` encod
 `info={"tenant": kind}` can only be touched through `scope.py`; the kinds are explained there.
 """
 
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -22,6 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.schema import SchemaItem
 
 metadata = MetaData(
     naming_convention={
@@ -78,7 +77,7 @@ def _one_of(column: str, *words: str) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
-def _table(name: str, *parts: Any, tenant: str | None = None) -> Table:
+def _table(name: str, *parts: SchemaItem, tenant: str | None = None) -> Table:
     return Table(name, metadata, *parts, info={"tenant": tenant} if tenant else {})
 
 

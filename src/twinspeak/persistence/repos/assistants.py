@@ -9,7 +9,7 @@ from twinspeak.domain.assistant import Assistant
 from twinspeak.domain.caller import Scope
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.ids import new_id
-from twinspeak.persistence.db import Tx
+from twinspeak.persistence.db import Tx, as_dict
 from twinspeak.persistence.scope import ScopedStatement, scoped
 from twinspeak.persistence.tables import assistants
 
@@ -41,5 +41,5 @@ def create(tx: Tx, scope: Scope, kind: str, assistant: Assistant) -> Assistant:
 
 
 def from_row(row: Row[Any] | None) -> Assistant | None:
-    """Make an assistant of a row that has `COLUMNS`."""
-    return None if row is None else Assistant(**{name: row._mapping[name] for name in Assistant.__struct_fields__})
+    """Make an assistant of a row of `COLUMNS`."""
+    return None if row is None else Assistant(**as_dict(row))

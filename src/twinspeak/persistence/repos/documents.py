@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from twinspeak.domain.caller import Scope
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.ids import new_id
-from twinspeak.persistence.db import Tx
+from twinspeak.persistence.db import Tx, as_dict
 from twinspeak.persistence.scope import ScopedStatement, scoped
 from twinspeak.persistence.tables import chunks, documents
 
@@ -101,7 +101,7 @@ def listing(tx: Tx, scope: Scope) -> list[Document]:
     """Return the vault's ready documents, oldest first."""
     columns = [documents.c[name] for name in Document.__struct_fields__]
     statement = select(*columns).where(documents.c.status == "ready").order_by(documents.c.created, documents.c.id)
-    return [Document(**row._mapping) for row in tx.all(scoped(scope, statement))]
+    return [Document(**as_dict(row)) for row in tx.all(scoped(scope, statement))]
 
 
 def all_chunks(tx: Tx, scope: Scope) -> list[Chunk]:

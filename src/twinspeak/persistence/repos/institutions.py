@@ -9,7 +9,7 @@ from twinspeak.domain.clock import now_ms
 from twinspeak.domain.ids import new_id
 from twinspeak.domain.institution import Institution
 from twinspeak.domain.people import InstitutionCard
-from twinspeak.persistence.db import Tx
+from twinspeak.persistence.db import Tx, as_dict
 from twinspeak.persistence.repos import wallets
 from twinspeak.persistence.tables import accounts, institutions
 
@@ -58,7 +58,7 @@ def by_public_id(tx: Tx, public_id: str) -> Institution | None:
 def card(tx: Tx, institution_id: str) -> InstitutionCard | None:
     """Return what profiles show of a twin of any status."""
     row = tx.first(select(*_CARD).where(institutions.c.id == institution_id))
-    return None if row is None else InstitutionCard(**row._mapping)
+    return None if row is None else InstitutionCard(**as_dict(row))
 
 
 def authorized_urls(tx: Tx) -> tuple[str, ...]:
@@ -78,6 +78,7 @@ def from_row(row: Row[Any] | None) -> Institution | None:
     """Make a twin of a row that has `COLUMNS`."""
     if row is None:
         return None
-    fields = {name: row._mapping[name] for name in Institution.__struct_fields__}
+    kept = as_dict(row)
+    fields = {name: kept[name] for name in Institution.__struct_fields__}
     fields["public_authorized_urls"] = _urls.decode(fields["public_authorized_urls"])
     return Institution(**fields)

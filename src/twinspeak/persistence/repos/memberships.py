@@ -9,7 +9,7 @@ from twinspeak.domain.clock import now_ms
 from twinspeak.domain.ids import new_id
 from twinspeak.domain.institution import Institution
 from twinspeak.domain.people import Membership
-from twinspeak.persistence.db import Tx
+from twinspeak.persistence.db import Tx, as_dict
 from twinspeak.persistence.repos import institutions as institution_rows
 from twinspeak.persistence.tables import institutions, memberships
 
@@ -87,6 +87,7 @@ def touch(tx: Tx, user_id: str, institution_id: str, now: int) -> None:
 def _membership(row: Row[Any] | None) -> Membership | None:
     if row is None:
         return None
-    fields = {name: row._mapping[name] for name in Membership.__struct_fields__}
+    kept = as_dict(row)
+    fields = {name: kept[name] for name in Membership.__struct_fields__}
     fields["entitlements"] = _verbs.decode(fields["entitlements"])
     return Membership(**fields)

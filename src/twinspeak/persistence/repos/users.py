@@ -11,7 +11,7 @@ from twinspeak.domain.clock import now_ms
 from twinspeak.domain.errors import Conflict
 from twinspeak.domain.ids import new_id, new_uuid
 from twinspeak.domain.people import User
-from twinspeak.persistence.db import Tx
+from twinspeak.persistence.db import Tx, as_dict
 from twinspeak.persistence.repos import wallets
 from twinspeak.persistence.tables import users
 
@@ -143,7 +143,7 @@ def normal_email(email: str) -> str:
 def _user(row: Row[Any] | None) -> User | None:
     if row is None:
         return None
-    fields = dict(row._mapping)
+    fields = as_dict(row)
     fields.pop("password_hash")
     fields["preferences"] = msgspec.json.decode(fields["preferences"], type=dict[str, Any])
     return User(**fields)

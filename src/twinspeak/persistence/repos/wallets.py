@@ -38,7 +38,9 @@ _FIND = (
 _PEEK = select(wallets.c.balance).where(
     wallets.c.kind == bindparam("kind_is"), wallets.c.owner_id == bindparam("owner_is")
 )
-_GET = select(wallets.c.id, wallets.c.balance, wallets.c.held).where(wallets.c.id == bindparam("wallet")).with_for_update()
+_GET = (
+    select(wallets.c.id, wallets.c.balance, wallets.c.held).where(wallets.c.id == bindparam("wallet")).with_for_update()
+)
 _HOLD_MORE = (
     update(wallets)
     .where(wallets.c.id == bindparam("wallet"), wallets.c.balance - wallets.c.held >= bindparam("by"))

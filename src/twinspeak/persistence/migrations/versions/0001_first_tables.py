@@ -8,6 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
+    """Create them all, each before what refers to it."""
     _create_accounts()
     _create_meta()
     _create_wallets()
@@ -156,7 +157,9 @@ def _create_assistants() -> None:
         sa.Column("rag_only", sa.Boolean(), nullable=True),
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.CheckConstraint(
-            "(scope = 'system' AND institution_id IS NULL AND owner_user_id IS NULL) OR (scope = 'institution' AND institution_id IS NOT NULL) OR (scope = 'personal' AND owner_user_id IS NOT NULL)",
+            "(scope = 'system' AND institution_id IS NULL AND owner_user_id IS NULL)"
+            " OR (scope = 'institution' AND institution_id IS NOT NULL)"
+            " OR (scope = 'personal' AND owner_user_id IS NOT NULL)",
             name=op.f("ck_assistants_scope"),
         ),
         sa.CheckConstraint("status IN ('active', 'inactive', 'deleted')", name=op.f("ck_assistants_status")),

@@ -1,0 +1,219 @@
+"""Turns: the durable row of a running turn, which becomes its history record (contract section 4, reference 4.2)."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Row, bindparam, select
+
+from twinspeak.domain.assistant import Assistant
+from twinspeak.domain.caller import Scope
+from twinspeak.domain.conversation import Exchange
+from twinspeak.domain.credits import Usage
+from twinspeak.domain.turn import Failure, Passage, Settlement, ThinkingPart, ToolUse, TurnRecord, TurnState
+from twinspeak.persistence.db import Tx, as_dict
+from twinspeak.persistence.scope import SYSTEM, ScopedStatement, scoped
+from twinspeak.persistence.tables import assistants, institutions, memberships, turn_details, turns
+
+HISTORY = ("done", "cancelled", "failed", "interrupted")
+"""States of history records: running turns have no answer yet, refused ones were never begun."""
+REPLAYED = ("done", "cancelled", "interrupted")
+"""States whose answers go back into prompts."""
+
+LIST_LIMIT = 100
+LIST_LIMIT_MAX = 1000
+
+
+class HistoryFilter(msgspec.Struct, frozen=True):
+    """Which records (reference 4.1). `before` and `after` are epoch milliseconds, both exclusive.
+
+    `search` is free text over question and answer, letter case does not count. `limit` is clamped to 1..1000.
+    """
+
+    limit: int = LIST_LIMIT
+    course_id: int | None = None
+    before: int | None = None
+    after: int | None = None
+    history_id: str | None = None
+    search: str = ""
+
+
+class Conversation(msgspec.Struct, frozen=True):
+    """What a new turn takes over from its conversation: `exchanges` oldest first."""
+
+    course_name: str
+    assistant_id: str | None
+    exchanges: tuple[Exchange, ...]
+
+
+_RECORD = [
+    turns.c[name]
+    for name in (
+        "id", "created", "state", "institution_id", "user_id", "course_id", "course_name", "question", "output",
+        "model", "usage_input", "usage_cached", "usage_completion", "usage_estimated", "credits", "duration_ms",
+        "first_token_ms", "assistant_id", "failure", "moderated", "stop_reason", "thinking_count", "favorite",
+        "settlement", "passages_only", "favorite_name", "thumb",
+    )
+]  # fmt: skip
+_NEWEST_FIRST = (turns.c.created.desc(), turns.c.id.desc())
+_BY_ID = ScopedStatement(select(*_RECORD).where(turns.c.id == bindparam("turn"), turns.c.state != "running"))
+_DETAILS = ScopedStatement(select(turn_details).where(turn_details.c.turn_id == bindparam("turn")))
+_RECALL = ScopedStatement(
+    select(turns.c.question, turns.c.output)
+    .where(
+        turns.c.course_id == bindparam("course"),
+        turns.c.state.in_(REPLAYED),
+        turns.c.forgotten.is_(False),
+        turns.c.moderated.is_(False),
+        turns.c.output != "",
+    )
+    .order_by(*_NEWEST_FIRST)
+    .limit(bindparam("most"))
+)
+_LATEST = ScopedStatement(
+    select(turns.c.course_name, turns.c.assistant_id)
+    .where(turns.c.course_id == bindparam("course"), turns.c.forgotten.is_(False))
+    .order_by(*_NEWEST_FIRST)
+    .limit(1)
+)
+_PERSONAS = select(assistants.c.id, assistants.c.name, assistants.c.picture_url)
+_HOME = scoped(
+    SYSTEM,
+    select(turns.c.institution_id)
+    .select_from(
+        turns.outerjoin(
+            memberships,
+            (memberships.c.institution_id == turns.c.institution_id)
+            & (memberships.c.user_id == turns.c.user_id)
+            & (memberships.c.status == "active"),
+        ).outerjoin(institutions, institutions.c.id == turns.c.institution_id)
+    )
+    .where(
+        turns.c.id == bindparam("turn"),
+        turns.c.user_id == bindparam("user"),
+        turns.c.institution_id.is_(None) | (memberships.c.id.is_not(None) & (institutions.c.status == "active")),
+    ),
+)
+
+_thinking = msgspec.json.Decoder(tuple[ThinkingPart, ...])
+_tools = msgspec.json.Decoder(tuple[ToolUse, ...])
+_passages = msgspec.json.Decoder(tuple[Passage, ...])
+_failure = msgspec.json.Decoder(Failure)
+_settlement = msgspec.json.Decoder(Settlement)
+
+
+def scope_of_turn(tx: Tx, user_id: str, turn_id: str) -> Scope | None:
+    """Return the scope of the user's own turn, wherever it ran; None if it is not his or he left that twin since."""
+    row = tx.first(_HOME, {"turn": turn_id, "user": user_id})
+    return None if row is None else Scope(user_id=user_id, institution_id=row.institution_id)
+
+
+def record(tx: Tx, scope: Scope, turn_id: str) -> TurnRecord | None:
+    """Return one ended turn with all its details."""
+    row = tx.scoped(scope, _BY_ID, {"turn": turn_id}).first()
+    if row is None:
+        return None
+    details = tx.scoped(scope, _DETAILS, {"turn": turn_id}).first()
+    return _record(row, details, _personas(tx, [row]))
+
+
+def history(tx: Tx, scope: Scope, wanted: HistoryFilter) -> list[TurnRecord]:
+    """Return records of the scope's user, oldest first: the newest `limit` of those that match (reference 4.1)."""
+    conditions = [turns.c.state.in_(HISTORY), turns.c.forgotten.is_(False), *_matching(wanted)]
+    limit = max(1, min(wanted.limit, LIST_LIMIT_MAX))
+    statement = select(*_RECORD).where(*conditions).order_by(*_NEWEST_FIRST).limit(limit)
+    rows = tx.all(scoped(scope, statement))
+    if not rows:
+        return []
+    columns = [turn_details.c.turn_id, turn_details.c.tools, turn_details.c.passages]
+    details = select(*columns).where(turn_details.c.turn_id.in_([row.id for row in rows]))
+    by_turn = {row.turn_id: row for row in tx.all(scoped(scope, details))}
+    personas = _personas(tx, rows)
+    return [_record(row, by_turn.get(row.id), personas) for row in reversed(rows)]
+
+
+def conversation(tx: Tx, scope: Scope, course_id: int, *, remember: int) -> Conversation | None:
+    """Return name, last assistant and the last `remember` exchanges of a conversation; None when it has no turn yet."""
+    latest = tx.scoped(scope, _LATEST, {"course": course_id}).first()
+    if latest is None:
+        return None
+    rows: Sequence[Row[Any]] = []
+    if remember > 0:
+        rows = tx.scoped(scope, _RECALL, {"course": course_id, "most": remember}).all()
+    return Conversation(
+        course_name=latest.course_name,
+        assistant_id=latest.assistant_id,
+        exchanges=tuple(Exchange(question=row.question, answer=row.output) for row in reversed(rows)),
+    )
+
+
+def decode_settlement(text: str) -> Settlement:
+    """Read the `settlement` column."""
+    return _settlement.decode(text)
+
+
+def _matching(wanted: HistoryFilter) -> Iterable[ColumnElement[bool]]:
+    if wanted.course_id is not None:
+        yield turns.c.course_id == wanted.course_id
+    if wanted.before is not None:
+        yield turns.c.created < wanted.before
+    if wanted.after is not None:
+        yield turns.c.created > wanted.after
+    if wanted.history_id is not None:
+        yield turns.c.id == wanted.history_id
+    if wanted.search:
+        yield turns.c.question.icontains(wanted.search, autoescape=True) | turns.c.output.icontains(
+            wanted.search, autoescape=True
+        )
+
+
+def _personas(tx: Tx, rows: Sequence[Row[Any]]) -> dict[str, Assistant]:
+    """Return name and picture of the assistants that these records ran under, also of ones deleted since."""
+    ids = {row.assistant_id for row in rows if row.assistant_id is not None}
+    if not ids:
+        return {}
+    found = tx.all(scoped(SYSTEM, _PERSONAS.where(assistants.c.id.in_(sorted(ids)))))
+    return {row.id: Assistant(id=row.id, name=row.name, picture_url=row.picture_url) for row in found}
+
+
+def _record(row: Row[Any], details: Row[Any] | None, personas: dict[str, Assistant]) -> TurnRecord:
+    kept: dict[str, str] = {} if details is None else as_dict(details)
+    return TurnRecord(
+        id=row.id,
+        created=row.created,
+        state=TurnState(row.state),
+        institution_id=row.institution_id,
+        user_id=row.user_id,
+        course_id=row.course_id,
+        course_name=row.course_name,
+        question=row.question,
+        output=row.output,
+        model=row.model,
+        usage=usage_of(row),
+        credits=row.credits,
+        duration_ms=row.duration_ms,
+        first_token_ms=row.first_token_ms,
+        assistant=personas.get(row.assistant_id),
+        thinking=_thinking.decode(kept.get("thinking", "[]")),
+        tools=_tools.decode(kept.get("tools", "[]")),
+        passages=_passages.decode(kept.get("passages", "[]")),
+        failure=None if row.failure is None else _failure.decode(row.failure),
+        moderated=row.moderated,
+        stop_reason=row.stop_reason,
+        thinking_count=row.thinking_count,
+        favorite=row.favorite,
+        settlement=None if row.settlement is None else _settlement.decode(row.settlement),
+        passages_only=row.passages_only,
+        favorite_name=row.favorite_name,
+        thumb=row.thumb,
+    )
+
+
+def usage_of(row: Row[Any]) -> Usage:
+    """Return the token counts of a row that has the usage columns."""
+    return Usage(
+        input=row.usage_input,
+        cached=row.usage_cached,
+        completion=row.usage_completion,
+        estimated=row.usage_estimated,
+    )

@@ -1,0 +1,142 @@
+"""The turn's durable row and its money: `engine.ports.TurnStore` over the database.
+
+Begin and finish are one transaction and one hop each. Whatever happens in between, `reap` ends what was begun.
+"""
+
+from typing import Any
+
+import structlog
+from sqlalchemy import Row
+
+from twinspeak.domain.caller import Caller
+from twinspeak.domain.clock import now_ms
+from twinspeak.domain.credits import Usage, charge_for, estimate_tokens
+from twinspeak.domain.errors import InsufficientCredits, NotFound
+from twinspeak.domain.turn import Settlement, Snapshot, TurnEnd, TurnPlan, TurnRecord, TurnState
+from twinspeak.persistence.db import Database, Tx
+from twinspeak.persistence.repos import running, turns, wallets
+
+REAP_BATCH = 50
+"""Turns ended in one transaction: few enough that a write of somebody else does not wait long behind them."""
+NEVER = 2**62
+
+_log = structlog.get_logger(__name__)
+
+
+class TurnStore:
+    """`owner` names this start of the process: rows of any other belong to a process that is gone (on one node)."""
+
+    def __init__(self, db: Database, *, lease_s: float, owner: str) -> None:
+        """A turn that is not heard of for `lease_s` seconds counts as abandoned."""
+        self._db = db
+        self._lease_ms = round(lease_s * 1000)
+        self._owner = owner
+
+    async def begin(self, plan: TurnPlan, *, wanted: int, least: int) -> int:
+        """Write the running row and hold credits; return how many are held: `wanted`, or what there is.
+
+        Raises InsufficientCredits, and writes nothing, when fewer than `least` are there; Conflict for an id that is
+        taken; Overloaded.
+        """
+        return await self._db.write(lambda tx: self._begin(tx, plan, wanted, least))
+
+    async def extend(self, turn_id: str, *, by: int) -> int:
+        """Hold up to `by` more credits; return how many were added: 0 when there are none, or the turn has ended."""
+        return await self._db.write(lambda tx: wallets.extend(tx, turn_id, by))
+
+    async def checkpoint(self, turn_id: str, snapshot: Snapshot) -> None:
+        """Save the text so far and renew the lease; nothing happens to a turn that has ended. Raises Overloaded."""
+        lease_until = now_ms() + self._lease_ms
+        await self._db.write(lambda tx: running.checkpoint(tx, turn_id, snapshot, lease_until=lease_until))
+
+    async def finish(self, end: TurnEnd) -> Settlement:
+        """Settle, write history, set the state: one transaction. A second call changes nothing and answers the same.
+
+        The charge is cut to what is held; a failed or refused turn costs nothing, whatever `end` says. After `reap`
+        it answers what the reaper settled. Raises NotFound for a turn that was never begun.
+        """
+        return await self._db.write(lambda tx: _finish(tx, end, now_ms()), essential=True)
+
+    async def reap(self, now: int) -> list[str]:
+        """End every abandoned turn with what its checkpoint holds, as interrupted; return their ids.
+
+        Abandoned: its lease ran out (this process's own get as long again, a stalled loop is not a crash), or, on one
+        node, another start of the process began it.
+        """
+        reaped: list[str] = []
+        while batch := await self._db.write(lambda tx: self._reap(tx, now), essential=True):
+            reaped += batch
+        if reaped:
+            _log.warning("turns_interrupted", count=len(reaped))
+        return reaped
+
+    async def record(self, caller: Caller, turn_id: str) -> TurnRecord:
+        """Return the caller's own turn, once it has ended, with all details.
+
+        Raises NotFound for an unknown, a running and a foreign one, and for one in a twin that he has left.
+        """
+        return await self._db.read(lambda tx: _own_record(tx, caller, turn_id))
+
+    def _begin(self, tx: Tx, plan: TurnPlan, wanted: int, least: int) -> int:
+        pooled = plan.payer_institution_id
+        kind, owner = ("user", plan.ask.caller.user_id) if pooled is None else ("institution", pooled)
+        wallet = wallets.ensure(tx, kind, owner)
+        if wallet.available < least:
+            raise InsufficientCredits(details={"payer": kind})
+        now = now_ms()
+        begun = running.Begun(
+            owner=self._owner, created=now, lease_until=now + self._lease_ms, payer_wallet_id=wallet.id
+        )
+        running.begin(tx, plan, begun)
+        return wallets.hold(tx, wallet, plan.ask.turn_id, wanted=wanted, least=least)
+
+    def _reap(self, tx: Tx, now: int) -> list[str]:
+        rows = running.abandoned(
+            tx,
+            mine=self._owner,
+            mine_before=now - self._lease_ms,
+            others_before=NEVER if self._db.single_node else now,
+            most=REAP_BATCH,
+        )
+        for row in rows:
+            _finish(tx, self._interrupted(row), now)
+        return [row.id for row in rows]
+
+    def _interrupted(self, row: Row[Any]) -> TurnEnd:
+        """Make the end of a turn from its last checkpoint: what was produced is kept and paid for."""
+        usage = turns.usage_of(row)
+        if row.output and not usage.completion:
+            # Nobody counted yet: an estimate of what there is, said to be one.
+            counted = Usage(input=estimate_tokens(row.question), completion=estimate_tokens(row.output), estimated=True)
+            usage = usage.plus(counted)
+        last_seen: int = row.lease_until - self._lease_ms
+        return TurnEnd(
+            turn_id=row.id,
+            state=TurnState.INTERRUPTED,
+            output=row.output,
+            usage=usage,
+            charge=charge_for(usage, running.price_of(row), produced=bool(row.output)),
+            duration_ms=max(0, last_seen - row.created),
+            first_token_ms=None,
+            stop_reason="interrupted",
+        )
+
+
+def _finish(tx: Tx, end: TurnEnd, now: int) -> Settlement:
+    found = running.find(tx, end.turn_id)
+    if found is None:
+        raise NotFound
+    if found.state is not TurnState.RUNNING:
+        return turns.decode_settlement(found.settlement or "")
+    charged = wallets.settle(tx, end.turn_id, end.charge if end.state in running.SUCCESSFUL else 0)
+    settlement = running.balances(tx, found, charged)
+    running.end(tx, end, found, settlement, now=now)
+    return settlement
+
+
+def _own_record(tx: Tx, caller: Caller, turn_id: str) -> TurnRecord:
+    scope = turns.scope_of_turn(tx, caller.user_id, turn_id)
+    record = None if scope is None else turns.record(tx, scope, turn_id)
+    if record is None:
+        raise NotFound
+    return record
