@@ -165,10 +165,14 @@ class Upstream:
     async def __aexit__(self, *_: object) -> None:
         assert self._server
         self._server.close()
+        await self.drop_connections()
+        await self._server.wait_closed()
+
+    async def drop_connections(self) -> None:
+        """Close every open connection, as a server does with those that were idle for long."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -80,19 +80,20 @@ async def ask(
     """
     response = await _open(client, endpoint, body, retry)
 
-    def close(_: object = None) -> None:
-        # A connection whose answer was read to its end went back to the pool by itself; this closes any other.
-        response.close()
+    def abandon(task: asyncio.Task[object]) -> None:
+        if task.cancelled():
+            response.close()
 
     task = asyncio.current_task()
     if task:
-        task.add_done_callback(close)
+        task.add_done_callback(abandon)
     try:
         yield response
     finally:
-        close()
+        # A connection whose answer was read to its end went back to the pool by itself; this closes any other.
+        response.close()
         if task:
-            task.remove_done_callback(close)
+            task.remove_done_callback(abandon)
 
 
 async def _open(client: TrustedClient, endpoint: Endpoint, body: bytes, retry: Retry) -> aiohttp.ClientResponse:

@@ -90,16 +90,15 @@ class OpenAIChatDecoder:
     def feed(self, data: bytes) -> list[ModelEvent]:
         """Return what `data` completes, in the stream's order."""
         found: list[ModelEvent] = []
-        try:
-            self._take(self._sse.feed(data), found)
-        except SseTooLong:
-            self._fail()
+        if not self.finished:
+            self._take(lambda: self._sse.feed(data), found)
         return found
 
     def close(self) -> list[ModelEvent]:
         """Return the last events, the stop at the very end. Raises ProviderFailed."""
         found: list[ModelEvent] = []
-        self._take(self._sse.close(), found)
+        if not self.finished:
+            self._take(self._sse.close, found)
         if not self._failure and not self.whole:
             self._fail()
         if self._failure:
@@ -111,7 +110,12 @@ class OpenAIChatDecoder:
         self.finished = True
         return found
 
-    def _take(self, events: list[SseEvent], found: list[ModelEvent]) -> None:
+    def _take(self, split: Callable[[], list[SseEvent]], found: list[ModelEvent]) -> None:
+        try:
+            events = split()
+        except SseTooLong:
+            self._fail()
+            return
         for name, data in events:
             if self.finished:
                 return
