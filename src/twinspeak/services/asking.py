@@ -1,0 +1,232 @@
+"""From what was asked to what will run: twin, assistant, conversation, model, payer (contract section 4).
+
+`Resolver` is `engine.ports.Resolver`. Everything it looks up comes from one read, the session first: a turn is
+registered before it is resolved, so a sign-out is either seen here or ends the turn through the registry.
+"""
+
+import msgspec
+
+from twinspeak.domain.assistant import Assistant
+from twinspeak.domain.caller import Caller, scope_of
+from twinspeak.domain.cascade import RagSwitches, Retrieval, choose_model, choose_retrieval
+from twinspeak.domain.clock import now_ms
+from twinspeak.domain.conversation import UNASSIGNED, CourseRef, course_name_from, recall
+from twinspeak.domain.errors import (
+    ChatCompletionDisabled,
+    InvalidId,
+    InvalidToken,
+    NotAMember,
+    NotFound,
+    OriginNotAllowed,
+)
+from twinspeak.domain.ids import parse_id, parse_uuid
+from twinspeak.domain.institution import Institution
+from twinspeak.domain.models import ModelChoice, ModelSpec
+from twinspeak.domain.origins import allows
+from twinspeak.domain.people import User
+from twinspeak.domain.turn import Ask, Face, Sampling, TurnPlan
+from twinspeak.persistence.db import Database, Tx
+from twinspeak.persistence.repos import assistants, institutions, memberships, turns, users
+from twinspeak.persistence.repos.turns import Conversation
+from twinspeak.services.auth import live_caller
+from twinspeak.services.ports import ModelCatalogue
+from twinspeak.services.rate_limits import RateLimits, Rule
+
+PERSONAL_PASSAGES = 6
+"""How many passages a question outside any twin gets; a twin has a setting of its own."""
+PERSONAL_TOOL_CHARS = 4_000
+"""How much of a tool's result is shown outside any twin."""
+
+
+class Resolver:
+    """Looks up and checks all that a question names, against who asks it.
+
+    `cors_origins` are pages that may talk to every twin; `twin_rule` limits the turns of one twin.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        models: ModelCatalogue,
+        limits: RateLimits,
+        *,
+        cors_origins: tuple[str, ...] = (),
+        twin_rule: Rule,
+    ) -> None:
+        """Keep the parts."""
+        self._db = db
+        self._models = models
+        self._limits = limits
+        self._cors_origins = cors_origins
+        self._twin_rule = twin_rule
+        self._last_course = 0
+
+    async def resolve(self, ask: Ask) -> TurnPlan:
+        """Return the plan of a turn.
+
+        Raises InvalidToken and AccountSuspended (the session ended meanwhile), NotAMember (unknown, foreign, malformed
+        and inactive twins alike), NotFound and InvalidId (assistant), ChatCompletionDisabled, OriginNotAllowed,
+        RateLimited (the twin's limit) and ModelUnavailable.
+        """
+        if ask.course is None:
+            ask = msgspec.structs.replace(ask, course=self._new_course(ask))
+        found = await self._db.read(lambda tx: _look_up(tx, ask))
+        self._admit(ask, found.institution)
+        return self._plan(ask, found)
+
+    async def origins(self) -> tuple[str, ...]:
+        """Return the addresses of pages that any active twin trusts: what a preflight is answered for."""
+        return await self._db.read(institutions.authorized_urls)
+
+    def _new_course(self, ask: Ask) -> CourseRef:
+        """Begin a conversation, except on chat completions, which go to the unassigned bucket.
+
+        Its id is the time, as clients choose theirs, and never one that this process gave before.
+        """
+        if ask.face is Face.OPENAI:
+            return CourseRef(course_id=UNASSIGNED)
+        self._last_course = max(self._last_course + 1, now_ms())
+        return CourseRef(course_id=self._last_course, course_name=ask.new_course_name)
+
+    def _admit(self, ask: Ask, institution: Institution | None) -> None:
+        trusted = (*(institution.public_authorized_urls if institution else ()), *self._cors_origins)
+        if ask.origin is not None and not allows(trusted, ask.origin):
+            raise OriginNotAllowed
+        if ask.face is Face.OPENAI and not (institution and institution.chat_completion_enabled):
+            raise ChatCompletionDisabled
+        if institution:
+            self._limits.take(institution.id, self._twin_rule)
+
+    def _plan(self, ask: Ask, found: "_Found") -> TurnPlan:
+        twin = found.institution
+        choice = choose_model(
+            assistant=found.assistant,
+            institution=twin,
+            default=self._models.default_id,
+            chat_completion=ask.face is Face.OPENAI,
+        )
+        model = self._models.spec(choice.model_id)
+        sampling = ask.sampling if twin and twin.chat_completion_openai_compat else Sampling()
+        retrieval = _retrieval(ask, found)
+        history = recall(found.conversation.exchanges) if found.conversation else ()
+        return TurnPlan(
+            ask=msgspec.structs.replace(ask, caller=found.caller, course=found.course, sampling=sampling),
+            institution=twin,
+            assistant=found.assistant,
+            course=found.course,
+            history=history if ask.messages is None else ask.messages,
+            model=model,
+            output_limit=_output_limit(choice, model, sampling),
+            effort=choice.effort,
+            search_vault=retrieval.search,
+            passages_only=retrieval.only,
+            show_thinking=twin is None or twin.display_thinking_details,
+            payer_institution_id=twin.id if twin and twin.pool_credits else None,
+            tool_results_max_chars=twin.tool_results_max_chars if twin else PERSONAL_TOOL_CHARS,
+            passages_limit=twin.rag_limit_chunks if twin else PERSONAL_PASSAGES,
+            user_name=found.user.name,
+        )
+
+
+class _Found(msgspec.Struct, frozen=True):
+    """What the database said. `caller` is as of this read, with the twin of this request as the active one."""
+
+    caller: Caller
+    user: User
+    institution: Institution | None
+    assistant: Assistant | None
+    course: CourseRef
+    conversation: Conversation | None
+
+
+def _look_up(tx: Tx, ask: Ask) -> _Found:
+    caller = live_caller(tx, ask.caller.session_id, ask.caller.user_id)
+    user = users.by_id(tx, caller.user_id)
+    if user is None:
+        raise InvalidToken
+    institution = _twin(tx, ask, caller, user)
+    caller = _acting_in(tx, caller, institution)
+    course = ask.course or CourseRef(course_id=UNASSIGNED)
+    conversation = None
+    if course.course_id != UNASSIGNED:
+        remember = user.remember_history_count if ask.messages is None else 0
+        scope = scope_of(caller, caller.institution_id)
+        conversation = turns.conversation(tx, scope, course.course_id, remember=remember)
+    return _Found(
+        caller=caller,
+        user=user,
+        institution=institution,
+        assistant=_assistant(tx, ask, caller, conversation),
+        course=msgspec.structs.replace(course, course_name=_course_name(ask, course, conversation)),
+        conversation=conversation,
+    )
+
+
+def _twin(tx: Tx, ask: Ask, caller: Caller, user: User) -> Institution | None:
+    """Return the twin that is asked: the one named, else the one hinted at, else the active one; None is personal.
+
+    Super administrators are no exception: who is no member gets no answer.
+    """
+    if ask.institution_public_id:
+        public_id = parse_uuid(ask.institution_public_id)
+        named = memberships.twin_by_public_id(tx, caller.user_id, public_id) if public_id else None
+        if named is None:
+            raise NotAMember
+        return named
+    hint = parse_uuid(ask.institution_hint or "")
+    hinted = memberships.twin_by_public_id(tx, caller.user_id, hint) if hint else None
+    if hinted is not None or user.active_institution_id is None:
+        return hinted
+    active = memberships.twin(tx, caller.user_id, user.active_institution_id)
+    if active is None:
+        # Falling back to the personal space would put this question, and its bill, where nobody meant it to be.
+        raise NotAMember
+    return active
+
+
+def _acting_in(tx: Tx, caller: Caller, institution: Institution | None) -> Caller:
+    """Return the caller with `institution` as the active twin, and the account type held there."""
+    if institution is None or institution.id == caller.institution_id:
+        return caller
+    membership = memberships.get(tx, caller.user_id, institution.id)
+    kind = caller.kind if membership is None or caller.kind == "super" else membership.account_type
+    return msgspec.structs.replace(caller, institution_id=institution.id, kind=kind)
+
+
+def _assistant(tx: Tx, ask: Ask, caller: Caller, conversation: Conversation | None) -> Assistant | None:
+    """Return who answers: the one asked for, else the one of the conversation's last record while it may be used."""
+    scope = scope_of(caller, caller.institution_id)
+    asked = ask.assistant_id or (ask.course.assistant_id if ask.course else None)
+    if asked:
+        assistant_id = parse_id(asked)
+        if assistant_id is None:
+            raise InvalidId(param="assistantId")
+        found = assistants.visible(tx, scope, assistant_id)
+        if found is None:
+            raise NotFound("There is no such assistant.", param="assistantId")
+        return found
+    if conversation is None or conversation.assistant_id is None:
+        return None
+    return assistants.visible(tx, scope, conversation.assistant_id)
+
+
+def _course_name(ask: Ask, course: CourseRef, conversation: Conversation | None) -> str:
+    if course.course_name or course.course_id == UNASSIGNED:
+        return course.course_name
+    return (conversation.course_name if conversation else "") or course_name_from(ask.question)
+
+
+def _retrieval(ask: Ask, found: _Found) -> Retrieval:
+    levels = [
+        RagSwitches(ignore=ask.rag_ignore or None, only=ask.rag_only or None),
+        RagSwitches(ignore=found.user.rag_ignore, only=found.user.rag_only),
+    ]
+    rest = (level for level in (found.assistant, found.institution) if level is not None)
+    return choose_retrieval([*levels, *(RagSwitches(ignore=level.rag_ignore, only=level.rag_only) for level in rest)])
+
+
+def _output_limit(choice: ModelChoice, model: ModelSpec, sampling: Sampling) -> int:
+    """Return the output tokens allowed: what was chosen, within what the model can and what the client asked for."""
+    limits = [model.max_output]
+    limits += [limit for limit in (choice.max_tokens, sampling.max_tokens or 0) if limit > 0]
+    return min(limits)

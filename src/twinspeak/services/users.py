@@ -1,0 +1,72 @@
+"""Adding people from the command line."""
+
+import msgspec
+
+from twinspeak.domain.errors import NotFound
+from twinspeak.domain.ids import new_secret, parse_uuid
+from twinspeak.domain.people import STARTING_CREDITS
+from twinspeak.persistence.db import Database, Tx
+from twinspeak.persistence.repos import institutions, memberships, users
+from twinspeak.services.passwords import check_email, check_new
+from twinspeak.services.ports import PasswordHasher
+
+GENERATED_BYTES = 15
+
+
+class Person(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody to be added. `password` None: one is made up. `account_type` is super, admin or user.
+
+    `twin` is the public id of the twin to join, as `account_type` (super administrators as its admin).
+    """
+
+    email: str
+    password: str | None = None
+    fname: str = ""
+    lname: str = ""
+    account_type: str = "user"
+    twin: str | None = None
+
+
+class Added(msgspec.Struct, frozen=True):
+    """Who was added; `generated_password` is there only if it was made up, and is kept nowhere."""
+
+    user_id: str
+    email: str
+    generated_password: str | None
+
+
+def add(db: Database, passwords: PasswordHasher, person: Person) -> Added:
+    """Add a user with starting credits; blocks the calling thread.
+
+    Raises ValidationFailed (e-mail, password), Conflict (the address is taken) and NotFound (no such twin).
+    """
+    email = check_email(person.email)
+    generated = None if person.password is not None else new_secret(GENERATED_BYTES)
+    secret = generated or person.password or ""
+    check_new(secret)
+    new = users.NewUser(
+        email=email,
+        password_hash=passwords.hash_now(secret),
+        fname=person.fname,
+        lname=person.lname,
+        account_type=person.account_type,
+    )
+
+    def store(tx: Tx) -> str:
+        user = users.create(tx, new, credits=STARTING_CREDITS)
+        if person.twin is not None:
+            join(tx, user.id, person.twin, account_type=person.account_type)
+        return user.id
+
+    return Added(user_id=db.write_sync(store), email=email, generated_password=generated)
+
+
+def join(tx: Tx, user_id: str, public_id: str, *, account_type: str) -> None:
+    """Make a user a member of an active twin and that twin the user's active one. Raises NotFound."""
+    parsed = parse_uuid(public_id)
+    institution = institutions.by_public_id(tx, parsed) if parsed else None
+    if institution is None:
+        raise NotFound("There is no digital twin by that public id.")
+    inside = "admin" if account_type == "super" else account_type
+    memberships.create(tx, user_id, institution.id, account_type=inside)
+    users.edit(tx, user_id, {"active_institution_id": institution.id})
