@@ -30,14 +30,21 @@ class OpenAIAccess(msgspec.Struct, frozen=True):
     @property
     def vendor(self) -> bool:
         """True at OpenAI itself."""
-        return URL(self.base_url or VENDOR_URL).host == URL(VENDOR_URL).host
+        return self._base.host == URL(VENDOR_URL).host
+
+    @property
+    def _base(self) -> URL:
+        try:
+            return URL(self.base_url or VENDOR_URL)
+        except ValueError:
+            return URL()
 
     def url(self, path: str) -> str:
         """Return the address of `path` below the base; a query in the base (`?api-version=…`) stays.
 
         Raises OperatorError when the base is not an address that can be asked.
         """
-        base = URL(self.base_url or VENDOR_URL)
+        base = self._base
         if base.scheme not in {"http", "https"} or not base.host:
             raise OperatorError("OPENAI_BASE_URL must be an http or https address, such as http://127.0.0.1:11434/v1.")
         if base.user or base.password:

@@ -131,8 +131,8 @@ def terms_of(text: str) -> frozenset[str]:
 def _stem(word: str) -> str:
     for ending, least in (("ingly", 8), ("ation", 8), ("ings", 7), ("ing", 6), ("ies", 5), ("ers", 6), ("ed", 5)):
         if word.endswith(ending) and len(word) >= least:
-            return word[: -len(ending)] + ("y" if ending == "ies" else "")
-    for ending, least in (("es", 5), ("er", 6), ("s", 4), ("e", 5), ("y", 5)):
+            return word[: -len(ending)]
+    for ending, least in (("es", 5), ("er", 6), ("s", 4), ("e", 5), ("y", 4)):
         if word.endswith(ending) and len(word) >= least and not word.endswith("ss"):
             return word[: -len(ending)]
     return word
