@@ -32,7 +32,7 @@ def is_query(statement: Sql) -> bool:
 def sources(block: Sql) -> list[Sql]:
     """Return what a SELECT, UPDATE or DELETE reads and writes, joins taken apart, each once."""
     if is_a(block, Select):
-        found: list[Sql] = list(block.get_final_froms())
+        found = _sources_of_select(block)
     else:
         found = [block.table]
         values = [value for _, value in assignments(block)] if is_a(block, Update) else []
@@ -87,6 +87,15 @@ def _same_parts(one: Sql, other: Sql, named: frozenset[str]) -> bool:
         return False
     operator: Sql = one.operator
     return operator is other.operator and all(same(left, right, named=named) for left, right in pairs)
+
+
+def _sources_of_select(block: Sql) -> list[Sql]:
+    """Collect what `get_final_froms` would, and what is correlated too, without its compiling the whole statement."""
+    found: list[Sql] = list(block._iterate_from_elements())  # noqa: SLF001 -- as said
+    for earlier in (block, *block._memoized_select_entities):  # noqa: SLF001 -- as said
+        for target, _, left, _ in earlier._setup_joins:  # noqa: SLF001 -- as said
+            found += [target] if left is None else [target, left]
+    return found
 
 
 def _criteria(block: Sql) -> tuple[Sql, ...]:

@@ -69,6 +69,12 @@ def authorized_urls(tx: Tx) -> tuple[str, ...]:
     return tuple(dict.fromkeys(url for row in tx.all(statement) for url in _urls.decode(row[0])))
 
 
+def only(tx: Tx) -> Institution | None:
+    """Return the active twin where there is exactly one, else None."""
+    rows = tx.all(select(*COLUMNS).where(institutions.c.status == "active").limit(2))
+    return from_row(rows[0]) if len(rows) == 1 else None
+
+
 def count(tx: Tx) -> int:
     """Return how many twins there are, deleted ones aside."""
     return tx.value(select(func.count()).select_from(institutions).where(institutions.c.status != "deleted"))

@@ -58,6 +58,11 @@ _RECORD = [
 _NEWEST_FIRST = (turns.c.created.desc(), turns.c.id.desc())
 _BY_ID = ScopedStatement(select(*_RECORD).where(turns.c.id == bindparam("turn"), turns.c.state != "running"))
 _DETAILS = ScopedStatement(select(turn_details).where(turn_details.c.turn_id == bindparam("turn")))
+_LIST_DETAILS = ScopedStatement(
+    select(turn_details.c.turn_id, turn_details.c.tools, turn_details.c.passages).where(
+        turn_details.c.turn_id.in_(bindparam("ids", expanding=True))
+    )
+)
 _RECALL = ScopedStatement(
     select(turns.c.question, turns.c.output)
     .where(
@@ -125,9 +130,7 @@ def history(tx: Tx, scope: Scope, wanted: HistoryFilter) -> list[TurnRecord]:
     rows = tx.all(scoped(scope, statement))
     if not rows:
         return []
-    columns = [turn_details.c.turn_id, turn_details.c.tools, turn_details.c.passages]
-    details = select(*columns).where(turn_details.c.turn_id.in_([row.id for row in rows]))
-    by_turn = {row.turn_id: row for row in tx.all(scoped(scope, details))}
+    by_turn = {row.turn_id: row for row in tx.scoped(scope, _LIST_DETAILS, {"ids": [row.id for row in rows]})}
     personas = _personas(tx, rows)
     return [_record(row, by_turn.get(row.id), personas) for row in reversed(rows)]
 
