@@ -40,11 +40,26 @@ def migrate(database_url: str) -> bool:
         finally:
             engine.dispose()
     except (DBAPIError, OSError) as error:
-        raise OperatorError(
-            "The database cannot be opened. Check TWINSPEAK_DATABASE_URL or that the data directory is writable"
-            f" ({type(getattr(error, 'orig', None) or error).__name__})."
-        ) from error
+        raise _unopened(error) from error
     return True
+
+
+def revision_of(database_url: str) -> str | None:
+    """Return the revision of the database at `database_url`, None when it is not there yet; makes nothing.
+
+    Raises OperatorError for a database that cannot be opened.
+    """
+    url = parse_url(database_url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        return None
+    engine = make_engine(url, read_only=True)
+    try:
+        with engine.connect() as connection:
+            return current(connection)
+    except (DBAPIError, OSError) as error:
+        raise _unopened(error) from error
+    finally:
+        engine.dispose()
 
 
 def current(connection: Connection) -> str | None:
@@ -52,6 +67,13 @@ def current(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(select(_VERSION.c.version_num)).scalar()
+
+
+def _unopened(error: Exception) -> OperatorError:
+    return OperatorError(
+        "The database cannot be opened. Check TWINSPEAK_DATABASE_URL or that the data directory is writable"
+        f" ({type(getattr(error, 'orig', None) or error).__name__})."
+    )
 
 
 def _refuse_unknown(connection: Connection, found: str | None) -> None:
