@@ -134,11 +134,11 @@ class TurnObserver(Protocol):
 
 
 class TurnPorts(msgspec.Struct, frozen=True):
-    """All of them, as `app` wires them."""
+    """All of them, as `app` wires them. Without a moderator everything may be asked."""
 
     resolver: Resolver
     store: TurnStore
-    moderator: Moderator
+    moderator: Moderator | None
     retriever: Retriever
     tools: ToolRunner
     models: ModelDirectory

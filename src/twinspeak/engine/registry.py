@@ -40,6 +40,11 @@ class TurnRegistry:
         self._supervisor.spawn_forever(self._run(turn), name=f"turn {ask.turn_id}")
         return turn
 
+    @property
+    def stopping(self) -> bool:
+        """Whether no more turns are taken."""
+        return self._stopping
+
     def __len__(self) -> int:
         """Return how many turns run."""
         return len(self._running)

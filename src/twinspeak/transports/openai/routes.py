@@ -20,7 +20,7 @@ from twinspeak.transports.openai import render
 from twinspeak.transports.openai.request import ChatCompletion
 from twinspeak.transports.stream import EventStream, Pacer, paced
 
-routes = router("Questions", failures=turns.FAILURES)
+ROUTER = router("Questions", failures=turns.FAILURES)
 
 _STREAM_DOC: dict[int | str, dict[str, Any]] = {
     200: {
@@ -30,7 +30,7 @@ _STREAM_DOC: dict[int | str, dict[str, Any]] = {
 }
 
 
-@routes.post(
+@ROUTER.post(
     "/api/ai/chat/completions",
     summary="Ask as an OpenAI client does",
     response_class=Response,

@@ -14,7 +14,7 @@ from twinspeak.transports.http import errors
 from twinspeak.transports.http.routes import SignedIn, request_id, router
 from twinspeak.transports.question import Question
 
-routes = router("Questions", failures=turns.FAILURES)
+ROUTER = router("Questions", failures=turns.FAILURES)
 
 
 class Reply(BaseModel):
@@ -39,7 +39,7 @@ class Reply(BaseModel):
     sources: list[dict[str, Any]]
 
 
-@routes.post(
+@ROUTER.post(
     "/api/ai/personal/qanda", summary="Ask a question, get the whole answer", responses={200: {"model": Reply}}
 )
 async def qanda(request: Request, caller: SignedIn, question: Question) -> Response:

@@ -17,7 +17,7 @@ from twinspeak.transports.question import Question
 from twinspeak.transports.sse.render import Renderer
 from twinspeak.transports.stream import EventStream, Pacer, paced
 
-routes = router("Questions", failures=turns.FAILURES)
+ROUTER = router("Questions", failures=turns.FAILURES)
 
 _STREAM_DOC: dict[int | str, dict[str, Any]] = {
     200: {
@@ -27,7 +27,7 @@ _STREAM_DOC: dict[int | str, dict[str, Any]] = {
 }
 
 
-@routes.post(
+@ROUTER.post(
     "/api/ai/personal-stream/qanda-stream",
     summary="Ask a question, stream the answer as Server-Sent Events",
     response_class=Response,

@@ -1,0 +1,180 @@
+"""Wiring: `running` opens what a server needs, hands each room its ports, and closes everything again."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from starlette.types import ASGIApp
+
+from twinspeak.app.offline import Ground
+from twinspeak.domain.clock import now_ms
+from twinspeak.domain.errors import CodedError
+from twinspeak.domain.ids import new_id
+from twinspeak.egress.client import TrustedClient
+from twinspeak.engine.limits import TurnLimits
+from twinspeak.engine.ports import TurnPorts
+from twinspeak.engine.registry import TurnRegistry
+from twinspeak.engine.tasks import Supervisor
+from twinspeak.identity.tokens import Tokens
+from twinspeak.knowledge.retrieve import VaultRetriever
+from twinspeak.providers.directory import Directory, OpenAIAccess
+from twinspeak.services.asking import Resolver
+from twinspeak.services.auth import Auth
+from twinspeak.services.histories import Histories
+from twinspeak.services.origins import Origins
+from twinspeak.services.profiles import Profiles
+from twinspeak.services.rate_limits import RateLimits, Rule
+from twinspeak.services.turn_store import TurnStore
+from twinspeak.settings import Settings
+from twinspeak.telemetry.metrics import Metrics
+from twinspeak.telemetry.turns import TurnTelemetry
+from twinspeak.telemetry.watchdog import Watchdog
+from twinspeak.tools.builtin.search_uploads import search_uploads_tool
+from twinspeak.tools.registry import Registry
+from twinspeak.tools.runner import Runner
+from twinspeak.transports.http import application
+from twinspeak.transports.openai import routes as openai_face
+from twinspeak.transports.rest import qanda
+from twinspeak.transports.services import Edge, Services, Streaming
+from twinspeak.transports.sse import routes as sse_face
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server without its socket."""
+
+    asgi: ASGIApp
+    turns: TurnRegistry
+    models: Directory
+    metrics: Metrics
+    drain: Callable[[], "asyncio.Task[None]"]
+
+
+@asynccontextmanager
+async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]:
+    """Open everything on `ground` inside the running loop; on leaving, save running turns and close.
+
+    Raises OperatorError when a setting cannot work.
+    """
+    async with AsyncExitStack() as stack:
+        client = TrustedClient.open()
+        stack.push_async_callback(client.close)
+        models = _models(settings, client)
+        metrics, watchdog, background = Metrics(), Watchdog(), Supervisor("background")
+        store = TurnStore(ground.db, lease_s=settings.turn_lease_s, owner=new_id())
+        limits = RateLimits()
+        auth = Auth(ground.db, Tokens(ground.jwt_secret, settings.jwt_ttl_s), ground.passwords)
+        resolver = Resolver(
+            ground.db,
+            models,
+            limits,
+            cors_origins=settings.cors_origins,
+            twin_rule=Rule("turns_twin", settings.turns_per_minute_twin),
+        )
+        ports = _ports(ground, resolver, store, models, metrics)
+        turns = TurnRegistry(ports, _limits(settings), keep_s=settings.turn_log_keep_s)
+        auth.on_revoked(turns.revoke)
+        services = Services(
+            auth=auth,
+            profiles=Profiles(ground.db),
+            histories=Histories(ground.db),
+            limits=limits,
+            turns=turns,
+            records=store,
+            models=models,
+            origins=Origins(ground.db),
+            metrics=metrics,
+            watchdog=watchdog,
+            database=ground.db.ping,
+            stopping=lambda: turns.stopping,
+            edge=_edge(settings),
+            streaming=Streaming(
+                stream_coalesce_ms=settings.stream_coalesce_ms,
+                stream_heartbeat_s=settings.stream_heartbeat_s,
+                stream_write_timeout_s=settings.stream_write_timeout_s,
+            ),
+            turn_rule=Rule("turns_user", settings.turns_per_minute_user),
+        )
+        metrics.watch_loop(watchdog)
+        await _reap(store)
+        background.spawn_forever(watchdog.run(), name="watchdog")
+        background.spawn_forever(_reap_forever(store, settings.turn_lease_s / 2), name="reaper")
+        stack.push_async_callback(background.aclose)
+        stack.push_async_callback(turns.aclose)
+        stack.push_async_callback(turns.drain, 0)
+        faces = (qanda.ROUTER, sse_face.ROUTER, openai_face.ROUTER)
+        yield Running(
+            asgi=application.build(services, faces),
+            turns=turns,
+            models=models,
+            metrics=metrics,
+            drain=lambda: background.spawn(turns.drain(settings.drain_s), name="drain"),
+        )
+
+
+def _models(settings: Settings, client: TrustedClient) -> Directory:
+    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
+    return Directory(
+        client,
+        openai=OpenAIAccess(api_key=key, base_url=settings.openai_base_url),
+        default_model=settings.default_model,
+        local_pace_ms=settings.local_pace_ms,
+    )
+
+
+def _ports(ground: Ground, resolver: Resolver, store: TurnStore, models: Directory, metrics: Metrics) -> TurnPorts:
+    retriever = VaultRetriever(ground.db)
+    return TurnPorts(
+        resolver=resolver,
+        store=store,
+        moderator=None,
+        retriever=retriever,
+        tools=Runner(Registry([search_uploads_tool(retriever)])),
+        models=models,
+        observer=TurnTelemetry(metrics),
+    )
+
+
+def _limits(settings: Settings) -> TurnLimits:
+    return TurnLimits(
+        first_token_s=settings.turn_first_token_s,
+        silence_s=settings.turn_silence_s,
+        total_s=settings.turn_total_s,
+        lease_renewal_s=settings.turn_lease_s / 3,
+        max_rounds=settings.turn_max_rounds,
+        max_answer_chars=settings.turn_max_answer_chars,
+        max_running=settings.max_running_turns,
+    )
+
+
+def _edge(settings: Settings) -> Edge:
+    return Edge(
+        body_max_bytes=settings.body_max_bytes,
+        body_timeout_s=settings.body_timeout_s,
+        public_url=settings.public_url,
+        allow_token_in_url=settings.allow_token_in_url,
+        trusted_proxies=settings.trusted_proxies,
+        cors_origins=settings.cors_origins,
+        metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else "",
+    )
+
+
+async def _reap(store: TurnStore) -> None:
+    """Settle the turns that nobody runs any more; a database that is busy now is tried again."""
+    try:
+        reaped = await store.reap(now_ms())
+    except CodedError as error:
+        _log.warning("reaping put off", code=error.code)
+        return
+    if reaped:
+        _log.warning("interrupted turns settled", count=len(reaped))
+
+
+async def _reap_forever(store: TurnStore, every_s: float) -> None:
+    while True:
+        await asyncio.sleep(every_s)
+        await _reap(store)
