@@ -5,7 +5,7 @@ The Protocols say no more than routes use, so a test stands in for a service wit
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol, cast
 
 from starlette.requests import HTTPConnection
 
@@ -14,15 +14,13 @@ from twinspeak.domain.clock import monotonic
 from twinspeak.domain.models import ModelSpec
 from twinspeak.domain.turn import TurnRecord
 from twinspeak.engine.registry import TurnRegistry
+from twinspeak.services.auth import Auth
+from twinspeak.services.histories import Histories
+from twinspeak.services.profiles import Profiles
 from twinspeak.services.rate_limits import RateLimits, Rule
 from twinspeak.telemetry.metrics import Metrics
 from twinspeak.telemetry.watchdog import Watchdog
 from twinspeak.transports.http.proxies import TrustedProxies
-
-if TYPE_CHECKING:
-    from twinspeak.services.auth import Auth
-    from twinspeak.services.histories import Histories
-    from twinspeak.services.profiles import Profiles
 
 
 class Models(Protocol):
@@ -92,9 +90,9 @@ class Services:
     is when it began (monotonic), `turn_rule` is the limit of turns a user. `proxies` follows from `edge`.
     """
 
-    auth: "Auth"
-    profiles: "Profiles"
-    histories: "Histories"
+    auth: Auth
+    profiles: Profiles
+    histories: Histories
     limits: RateLimits
     turns: TurnRegistry
     records: TurnRecords

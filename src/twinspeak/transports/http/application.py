@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 
 from twinspeak import __version__
 from twinspeak.transports.http import errors
@@ -10,10 +11,23 @@ from twinspeak.transports.http.access_log import AccessLog
 from twinspeak.transports.http.boundary import Boundary
 from twinspeak.transports.http.cors import AllowedOrigins, Cors
 from twinspeak.transports.http.safety import SafetyHeaders
-from twinspeak.transports.rest import health, models, turns
+from twinspeak.transports.rest import auth, docs, health, histories, models, turns, user
 from twinspeak.transports.services import Services
 
-ROUTERS = (models.ROUTER, turns.ROUTER, health.ROUTER)
+ROUTERS = (
+    auth.ROUTER,
+    user.ROUTER,
+    histories.ROUTER,
+    models.ROUTER,
+    turns.ROUTER,
+    health.ROUTER,
+    docs.ROUTER,
+)
+
+
+def _operation_id(route: APIRoute) -> str:
+    """Name an operation as its handler: what generated clients call it."""
+    return route.name
 
 
 def build(services: Services, faces: Sequence[APIRouter] = ()) -> FastAPI:
@@ -29,9 +43,10 @@ def build(services: Services, faces: Sequence[APIRouter] = ()) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        separate_input_output_schemas=False,
+        generate_unique_id_function=_operation_id,
     )
     app.state.services = services
+    app.state.documents = {}
     for router in (*faces, *ROUTERS):
         app.include_router(router)
     errors.install(app)

@@ -30,6 +30,8 @@ from twinspeak.transports.http.request_id import request_id
 _MAX_FIELDS = 20
 """A body can be wrong in a million places; the first ones are enough to mend it."""
 
+_UNNAMED = "~"
+
 _CLOSING = frozenset({408, 413})
 """The rest of such a request is not read, so the connection cannot carry another one."""
 
@@ -99,11 +101,16 @@ def response(error: CodedError, request_id: str) -> Response:
     return answer
 
 
+def unnamed(mode: str) -> str:
+    """Return a pydantic tag for one of several body models that does not show in the names of its fields."""
+    return _UNNAMED + mode
+
+
 def invalid_fields(problems: Sequence[Any]) -> ValidationFailed:
     """Turn what pydantic found into our error: one entry a field, in our words, never the value itself."""
     fields: dict[str, str] = {}
     for problem in problems:
-        place = [str(step) for step in problem["loc"]]
+        place = [str(step) for step in problem["loc"] if not str(step).startswith(_UNNAMED)]
         name = ".".join(place[1:] or place)
         fields.setdefault(name, _saying(problem["type"], problem.get("ctx") or {}))
         if len(fields) >= _MAX_FIELDS:

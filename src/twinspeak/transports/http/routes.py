@@ -29,9 +29,17 @@ __all__ = [
     "token_of",
 ]
 
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
 
 class GatedRoute(APIRoute):
     """A route whose handler, dependencies included, starts only once the body has passed the gate of `http.body`."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        """Add to the API documents what the gate itself can answer."""
+        if _WITH_BODY & set(options.get("methods") or ()):
+            options["responses"] = {**schemas.failures(*schemas.BODY), **(options.get("responses") or {})}
+        super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap the framework's handler: gate first, rate-limit headers last."""

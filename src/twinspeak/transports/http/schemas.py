@@ -66,18 +66,13 @@ class ErrorBody(BaseModel):
 
 
 def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return OpenAPI `responses` entries for `statuses`, each with an example."""
-    return {
-        status: {
-            "model": ErrorBody,
-            "description": _MEANINGS[status],
-            "content": {"application/json": {"example": _example(_EXAMPLES[status])}},
-        }
-        for status in statuses
-    }
+    """Return OpenAPI `responses` entries for `statuses`; `rest.examples` adds an example to each."""
+    return {status: {"model": ErrorBody, "description": _MEANINGS[status]} for status in statuses}
 
 
-def _example(kind: type[coded.CodedError]) -> dict[str, Any]:
+def example(status: int) -> dict[str, Any]:
+    """Return an error body as a route answers it with `status`."""
+    kind = _EXAMPLES[status]
     details: dict[str, Any] = {}
     param = None
     if kind is coded.ValidationFailed:

@@ -62,7 +62,7 @@ async def list_turns(request: Request, caller: SignedIn) -> RunningTurns:
     return RunningTurns(data=[_shown(turn) for turn in services_of(request).turns.running(caller.user_id)])
 
 
-@ROUTER.post("/api/ai/turns/{turnId}/cancel", summary="Cancel a turn", responses=failures(400, 404))
+@ROUTER.post("/api/ai/turns/{turnId}/cancel", summary="Cancel a turn", responses=failures(404))
 async def cancel_turn(
     request: Request,
     caller: SignedIn,

@@ -1,0 +1,167 @@
+"""How people, twins and history records look on the wire (reference 1.1, 2.1, 4.2). `render` fills these.
+
+Fields of the vendor's that have no meaning here (billing, LXP, Google) are left out rather than made up.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ID = "6920a1b2c3d4e5f60718293a"
+"""An id for examples."""
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI…"  # noqa: S105 - an example, cut short
+"""A token for examples."""
+
+
+class Shape(BaseModel):
+    """Filled by attribute name, written by wire name."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+
+
+class Preferences(Shape):
+    """What clients keep in the profile and the server only remembers."""
+
+    browser_voice: str = ""
+    browser_voices: list[str] = []
+    rt_voice: str = ""
+    gemini_rt_voice: str = ""
+    xai_rt_voice: str = ""
+    use_location: bool = False
+    use_stt: bool = False
+    pin_ui: bool = False
+    show_side_bar: bool = Field(default=True, alias="showSideBar")
+    gallery_as_grid: bool = Field(default=False, alias="galleryAsGrid")
+    show_pria_options: bool = Field(default=True, alias="showPriaOptions")
+    dark_mode: bool = False
+    rag_kag_mode: bool = Field(default=False, alias="ragKagMode")
+    update_password_on_sso: bool = Field(default=False, alias="updatePasswordOnSSO")
+
+
+class InstitutionShape(Shape):
+    """The active twin, as its members see it."""
+
+    id: str = Field(serialization_alias="_id", examples=[ID])
+    public_id: str = Field(serialization_alias="publicId", examples=["f831501f-b645-481a-9cbb-331509aaf8c1"])
+    name: str
+    ainame: str
+    about: str
+    picture: str
+    status: str
+    created: str
+    contact_email: str = Field(serialization_alias="contactEmail")
+    credits: int = Field(description="The twin's own balance.")
+    pool_credits: bool = Field(serialization_alias="poolCredits", description="True: the twin pays for its members.")
+    public_authorized_urls: list[str] = Field(serialization_alias="publicAuthorizedUrls")
+    conversation_model: str = Field(serialization_alias="conversationModel")
+    max_completion_tokens: int = Field(serialization_alias="maxCompletionTokens")
+    reasoning_effort: str = Field(serialization_alias="reasoningEffort")
+    rag_ignore: bool = Field(serialization_alias="ragIgnore")
+    rag_only: bool = Field(serialization_alias="ragOnly")
+    rag_limit_chunks: int = Field(serialization_alias="ragLimitChunks")
+    display_thinking_details: bool = Field(serialization_alias="displayThinkingDetails")
+    chat_completion_enabled: bool = Field(serialization_alias="chatCompletionEnabled")
+
+
+class ProfileShape(Preferences):
+    """A signed-in person."""
+
+    id: str = Field(serialization_alias="_id", examples=[ID])
+    email: str = Field(examples=["ada@example.org"])
+    fname: str
+    lname: str
+    picture: str
+    account_type: str = Field(
+        serialization_alias="accountType", description="super, admin or user; in the active twin."
+    )
+    permissions: list[str] = Field(description="Verbs like `institutions.edit`, held in the active twin.")
+    status: str
+    plan: str = Field(description="`sdk` in a twin.")
+    credits: int
+    credits_used: int = Field(serialization_alias="creditsUsed")
+    institution: InstitutionShape | None = Field(description="The active twin; null in a personal profile.")
+    remember_history_count: int
+    rag_only_search: bool | None = Field(serialization_alias="ragOnlySearch", description="null says nothing.")
+    rag_ignore: bool | None = Field(serialization_alias="ragIgnore", description="null says nothing.")
+    must_change_password: bool = Field(serialization_alias="mustChangePassword")
+    mfa_enabled: bool = Field(default=False, serialization_alias="mfaEnabled")
+    reset_code_id: str = Field(serialization_alias="resetCodeId", description="To be sent with a password change.")
+    referral_id: str = Field(serialization_alias="referralId")
+    created: str
+
+
+class SignedInShape(Shape):
+    """A token and whose it is."""
+
+    token: str = Field(examples=[TOKEN])
+    profile: ProfileShape
+
+
+class AssistantShape(Shape):
+    """The assistant of a dialogue."""
+
+    id: str = Field(serialization_alias="_id", examples=[ID])
+    name: str
+    picture_url: str
+
+
+class AskedShape(Shape):
+    """The question."""
+
+    input: str
+    inputs: list[str]
+
+
+class AnsweredShape(Shape):
+    """The answer."""
+
+    output: str
+    outputs: list[str]
+
+
+class ToolUseShape(Shape):
+    """A tool that ran."""
+
+    id: str
+    name: str
+    arguments: dict[str, Any] | None
+    response: str
+    response_length: int = Field(serialization_alias="responseLength", description="Before any cut.")
+    response_duration_ms: int = Field(serialization_alias="responseDurationMs")
+    success: bool
+
+
+class RecordShape(Shape):
+    """One dialogue: a question and its answer."""
+
+    id: str = Field(examples=[ID], description="Also the turn's id.")
+    created: str = Field(examples=["2026-11-21T09:30:00.000Z"])
+    state: str = Field(description="done, cancelled, failed, refused, interrupted or running.")
+    success: bool
+    user: str
+    institution: str | None
+    course_id: int
+    course_name: str
+    asked: AskedShape = Field(serialization_alias="in")
+    answered: AnsweredShape = Field(serialization_alias="out")
+    conversation_model: str
+    usage: int = Field(description="Tokens in and out.")
+    cached: int
+    completion: int
+    usage_estimated: bool = Field(serialization_alias="usageEstimated")
+    credits: int = Field(description="What this dialogue cost.")
+    discount: int = 0
+    latency_ms: int | None = Field(serialization_alias="latencyMs", description="To the first piece of the answer.")
+    query_duration_ms: int
+    assistant: AssistantShape | None
+    tools: list[ToolUseShape]
+    sources: list[dict[str, Any]] = Field(description="As in the reply of the turn.")
+    has_thinking: bool = Field(serialization_alias="hasThinking")
+    thinking_count: int = Field(serialization_alias="thinkingCount")
+    moderated: bool
+    truncated: bool = Field(description="The model's output limit cut the answer.")
+    favorite: bool
+    favorite_name: str
+    thumb_up_down: str = Field(serialization_alias="thumbUpDown")
+    forgotten: bool = False
+    error: dict[str, Any] | None = Field(description="Of a failed dialogue: code, status, type and message.")
