@@ -25,3 +25,10 @@ async def test_settings_for_proxies_and_netrc_are_not_read(monkeypatch: pytest.M
         assert (await response.json())["data"][0]["id"] == "fake-model"
         await client.close()
     assert upstream.exchanges[0].headers["x-test"] == "1"
+
+
+async def test_nothing_but_connecting_has_a_time_limit():
+    client = TrustedClient.open(connect_s=3)
+    timeout = client._session.timeout
+    assert (timeout.total, timeout.sock_connect, timeout.sock_read) == (None, 3, None)
+    await client.close()

@@ -98,7 +98,10 @@ async def test_it_can_be_cancelled_between_words():
     [
         ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
         ("See Dr. Weber, e.g. at 5 p.m. today. He knows.", ["See Dr. Weber, e.g. at 5 p.m. today.", "He knows."]),
-        ("A line\nthat goes on.\n\nNext [1](http://x) **bold** `code`.", ["A line that goes on.", "Next 1 bold code."]),
+        (
+            "A line\nthat goes on.\n\nNext [1](http://x) **bold** `code`.",
+            ["A line that goes on.", "Next 1 bold `code`."],
+        ),
         ("## Title\n1. First\n2) Second\n> Quote", ["First", "Second", "Quote"]),
         ("好。是的！吗？对", ["好。", "是的！", "吗？", "对"]),
         ("", []),
@@ -114,6 +117,11 @@ def test_sentences(text: str, expected: list[str]):
 )
 def test_endings_do_not_matter(one: str, other: str):
     assert terms_of(one) == terms_of(other)
+
+
+async def test_a_large_vault_does_not_hold_the_event_loop():
+    many = tuple(passage(number, "Something else entirely happens there. " * 50) for number in range(2, 20))
+    assert "[1]" in text_in(await answered("When does the library open?", (LIBRARY, *many)))
 
 
 @given(question=st.text(max_size=40), texts=st.lists(st.text(max_size=200), max_size=4))

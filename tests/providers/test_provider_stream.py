@@ -130,6 +130,7 @@ async def test_a_body_without_chunks_is_read_to_its_end(upstream: Upstream, prov
 
 
 async def test_a_connection_is_used_again_after_a_whole_answer(upstream: Upstream, provider: OpenAIChat):
+    upstream.script(Reply([*text_steps("The end follows a little later."), *ending(), 0.01]))
     await collect(provider)
     first = await upstream.exchange()
     await collect(provider)
@@ -181,8 +182,10 @@ class TestTheUpstreamIsClosed:
         upstream.script(Reply([*text_steps("Half"), STALL]))
         busy = asyncio.Event()
 
+        stream = provider.stream(request())  # held here, so that nothing but the task's end can close it
+
         async def read() -> None:
-            async for _ in provider.stream(request()):
+            async for _ in stream:
                 busy.set()
                 await asyncio.Event().wait()
 
@@ -191,8 +194,8 @@ class TestTheUpstreamIsClosed:
             exchange = await upstream.exchange()
             await asyncio.wait_for(busy.wait(), 5)
             task.cancel()
-        assert task.cancelled()  # keeps the traceback, and with it the suspended generator, alive
         assert await exchange.hung_up(within=2)
+        await stream.aclose()
 
     async def test_when_the_stream_is_closed(self, upstream: Upstream, provider: OpenAIChat):
         upstream.script(Reply([*text_steps("Half"), STALL]))

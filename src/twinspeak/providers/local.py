@@ -19,6 +19,9 @@ MAX_SENTENCES = 4
 _LEAST_SHARE = 0.45
 """A sentence is quoted when it scores at least this share of the best one."""
 
+_MUCH_TEXT = 20_000
+"""Characters beyond which choosing sentences is no work for the event loop (a millisecond is)."""
+
 _WORD = re.compile(r"\w+")
 _PIECE = re.compile(r"\S+\s*|\s+")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"')\]]*\s+(?=[\"'(\[]*[^\W_a-z])|(?<=[\u3002\uff01\uff1f])")
@@ -44,10 +47,15 @@ _NOTHING = (
 
 
 class _Sentence(msgspec.Struct, frozen=True):
+    """A sentence that may be quoted. `about`: the terms over it. `rank`: how well its passage was found, 0 to 1."""
+
     text: str
     terms: frozenset[str]
-    passage: Passage
+    opening: frozenset[str]
+    about: frozenset[str]
+    number: int
     position: int
+    rank: float
 
 
 class LocalModel:
@@ -60,7 +68,11 @@ class LocalModel:
         """Yield the answer word by word, then its usage: the tokens of what it read and wrote, by its own count."""
         limit = request.output_limit or request.model.max_output
         written, stop = "", StopReason.END
-        for piece in _PIECE.findall(compose(request.question, request.passages)):
+        if sum(len(passage.text) for passage in request.passages) > _MUCH_TEXT:
+            answer = await asyncio.to_thread(compose, request.question, request.passages)
+        else:
+            answer = compose(request.question, request.passages)
+        for piece in _PIECE.findall(answer):
             if estimate_tokens(written + piece) > limit:
                 stop = StopReason.LENGTH
                 break
@@ -81,10 +93,12 @@ def compose(question: str, passages: Sequence[Passage]) -> str:
 def choose(question: str, passages: Sequence[Passage]) -> list[_Sentence]:
     """Pick at most `MAX_SENTENCES` sentences, in reading order, sources in the order of their best sentence.
 
-    A sentence scores by the question's terms it holds, rare ones more (idf over all sentences); terms in its section or
-    document name help a little, length hurts a little, and a term already quoted counts for less.
+    A sentence scores by the question's terms it holds, rare ones more (idf over all sentences). It helps to begin with
+    one of them, to stand under a heading that has them, and to come from a passage that the search ranked high; length
+    hurts a little, and a term already quoted counts for less.
     """
-    sentences = [sentence for passage in passages for sentence in _sentences(passage)]
+    best_rank = max((passage.score for passage in passages), default=0.0)
+    sentences = [sentence for passage in passages for sentence in _sentences(passage, best_rank)]
     wanted = terms_of(question)
     counts = Counter(term for sentence in sentences for term in sentence.terms)
     weights = {term: math.log(1 + len(sentences) / (counts[term] + 0.5)) for term in wanted}
@@ -101,25 +115,25 @@ def choose(question: str, passages: Sequence[Passage]) -> list[_Sentence]:
         ranked.append(top)
         covered |= top.terms & wanted
         left = [sentence for sentence in left if sentence.text != top.text]
-    order = {sentence.passage.number: place for place, sentence in reversed(list(enumerate(ranked)))}
-    return sorted(ranked, key=lambda sentence: (order[sentence.passage.number], sentence.position))
+    order = {sentence.number: place for place, sentence in reversed(list(enumerate(ranked)))}
+    return sorted(ranked, key=lambda sentence: (order[sentence.number], sentence.position))
 
 
 def _score(sentence: _Sentence, weights: dict[str, float], covered: set[str]) -> float:
     hits = [term for term in weights if term in sentence.terms]
     if not hits:
         return 0.0
-    about = terms_of(f"{sentence.passage.section} {sentence.passage.document_name}")
     gain = sum(weights[term] * (0.4 if term in covered else 1.0) for term in hits)
-    gain += 0.25 * sum(weight for term, weight in weights.items() if term in about)
-    return gain / (1 + abs(len(sentence.terms) - 12) / 40)
+    gain += 0.25 * sum(weight for term, weight in weights.items() if term in sentence.about)
+    gain *= 1.2 if sentence.opening & weights.keys() else 1.0
+    return gain * (0.6 + 0.4 * sentence.rank) / (1 + abs(len(sentence.terms) - 12) / 40)
 
 
 def _quote(sentences: Sequence[_Sentence]) -> str:
     """Write sentences of one source as one paragraph, cited once at its end."""
     paragraphs: dict[int, list[str]] = {}
     for sentence in sentences:
-        paragraphs.setdefault(sentence.passage.number, []).append(sentence.text)
+        paragraphs.setdefault(sentence.number, []).append(sentence.text)
     return "\n\n".join(f"{' '.join(texts)} [{number}]" for number, texts in paragraphs.items())
 
 
@@ -138,11 +152,14 @@ def _stem(word: str) -> str:
     return word
 
 
-def _sentences(passage: Passage) -> Iterator[_Sentence]:
+def _sentences(passage: Passage, best_rank: float) -> Iterator[_Sentence]:
+    about = terms_of(f"{passage.section} {passage.document_name}")
+    rank = max(0.0, passage.score / best_rank) if best_rank > 0 else 1.0
     for position, text in enumerate(split_sentences(passage.text)):
         terms = terms_of(text)
         if len(terms) >= 2:
-            yield _Sentence(text=text, terms=terms, passage=passage, position=position)
+            opening = terms_of(" ".join(text.split()[:3]))
+            yield _Sentence(text, terms, opening, about, passage.number, position, rank)
 
 
 def split_sentences(text: str) -> list[str]:
@@ -152,7 +169,7 @@ def split_sentences(text: str) -> list[str]:
     """
     found: list[str] = []
     for block in _blocks(text):
-        plain = _CITATION.sub("", _LINK.sub(r"\1", block)).replace("**", "").replace("`", "").strip()
+        plain = _CITATION.sub("", _LINK.sub(r"\1", block)).replace("**", "").strip()
         pending = ""
         for piece in _SENTENCE_END.split(plain):
             pending = f"{pending} {piece}".strip() if pending else piece.strip()
