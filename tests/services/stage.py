@@ -1,0 +1,156 @@
+"""People, twins and turns to play with, made through the public doors."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import select, update
+
+from twinspeak.domain.assistant import Assistant
+from twinspeak.domain.caller import Caller, Scope
+from twinspeak.domain.conversation import CourseRef
+from twinspeak.domain.credits import FREE, Usage
+from twinspeak.domain.errors import ModelUnavailable
+from twinspeak.domain.ids import new_id, new_uuid
+from twinspeak.domain.institution import Institution
+from twinspeak.domain.models import ModelSpec
+from twinspeak.domain.people import Membership, User
+from twinspeak.domain.turn import Ask, Face, TurnEnd, TurnPlan, TurnState
+from twinspeak.identity.passwords import Cost, Passwords
+from twinspeak.identity.tokens import Tokens
+from twinspeak.persistence.db import Database
+from twinspeak.persistence.repos import assistants, institutions, memberships, users
+from twinspeak.persistence.scope import SYSTEM
+from twinspeak.persistence.tables import institutions as institution_table
+from twinspeak.persistence.tables import memberships as membership_table
+from twinspeak.services.asking import Resolver
+from twinspeak.services.auth import Auth, SignedIn
+from twinspeak.services.rate_limits import RateLimits, Rule
+from twinspeak.services.turn_store import TurnStore
+
+PASSWORD = "a good password"
+CHEAP = Cost(passes=1, memory_kib=64, lanes=1)
+
+
+def model(model_id: str, *, max_output: int = 1_000) -> ModelSpec:
+    return ModelSpec(
+        id=model_id,
+        provider="local",
+        wire_name=model_id,
+        label=model_id,
+        context_window=100_000,
+        max_output=max_output,
+        price=FREE,
+    )
+
+
+class Models:
+    """A catalogue of three."""
+
+    default_id = "local"
+
+    def spec(self, model_id: str) -> ModelSpec:
+        found = [known for known in self.available() if known.id == model_id]
+        if not found:
+            raise ModelUnavailable
+        return found[0]
+
+    def available(self) -> Sequence[ModelSpec]:
+        return [model("local"), model("big", max_output=8_000), model("small", max_output=100)]
+
+
+class Stage:
+    """Makes what a test needs; every address may sign in with `PASSWORD`."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self.passwords = Passwords(CHEAP)
+        self.tokens = Tokens("s" * 32, 3_600)
+        self.auth = Auth(db, self.tokens, self.passwords)
+        self.limits = RateLimits()
+        self.turns = TurnStore(db, lease_s=30, owner="test")
+        self._hash = self.passwords.hash_now(PASSWORD)
+
+    def person(self, email: str = "ada@example.org", **columns: Any) -> User:
+        new = users.NewUser(email=email, password_hash=self._hash)
+        user = self.db.write_sync(lambda tx: users.create(tx, new, credits=50))
+        if columns:
+            self.edit(user, **columns)
+        return user
+
+    def edit(self, user: User, **columns: Any) -> None:
+        self.db.write_sync(lambda tx: users.edit(tx, user.id, columns))
+
+    def twin(self, name: str = "Twin", **fields: Any) -> Institution:
+        made = Institution(id=new_id(), public_id=new_uuid(), name=name, ai_name=name, **fields)
+
+        def store(tx: Any) -> None:
+            account = institutions.ensure_account(tx, "Account")
+            institutions.create(tx, made, account_id=account, credits=50)
+
+        self.db.write_sync(store)
+        return made
+
+    def join(self, user: User, twin: Institution, *, account_type: str = "user", active: bool = True) -> Membership:
+        membership = self.db.write_sync(lambda tx: memberships.create(tx, user.id, twin.id, account_type=account_type))
+        if active:
+            self.edit(user, active_institution_id=twin.id)
+        return membership
+
+    def set_membership(self, membership: Membership, status: str) -> None:
+        changed = update(membership_table).where(membership_table.c.id == membership.id).values(status=status)
+        assert self.db.write_sync(lambda tx: tx.change(changed)) == 1
+
+    def set_twin(self, twin: Institution, **columns: Any) -> None:
+        changed = update(institution_table).where(institution_table.c.id == twin.id).values(**columns)
+        assert self.db.write_sync(lambda tx: tx.change(changed)) == 1
+
+    def assistant(self, name: str, *, of: User | None = None, twin: Institution | None = None, **fields: Any) -> str:
+        """Make a person's assistant, a twin's (`of` is who made it), or with neither one for everybody."""
+        made = Assistant(id=new_id(), name=name, **fields)
+        scope, kind = SYSTEM, "system"
+        if of is not None:
+            scope = Scope(user_id=of.id, institution_id=twin.id if twin else None)
+            kind = "institution" if twin else "personal"
+        self.db.write_sync(lambda tx: assistants.create(tx, scope, kind, made))
+        return made.id
+
+    async def signed_in(self, email: str = "ada@example.org") -> SignedIn:
+        return await self.auth.sign_in(email, PASSWORD)
+
+    async def caller(self, email: str = "ada@example.org") -> Caller:
+        return await self.auth.authenticate((await self.signed_in(email)).token)
+
+    def resolver(self, *, cors_origins: tuple[str, ...] = (), per_twin: int = 1_000) -> Resolver:
+        rule = Rule("turns_twin", per_twin)
+        return Resolver(self.db, Models(), self.limits, cors_origins=cors_origins, twin_rule=rule)
+
+    async def plan(self, caller: Caller, question: str = "Why?", **fields: Any) -> TurnPlan:
+        return await self.resolver().resolve(ask(caller, question, **fields))
+
+    async def turn(self, caller: Caller, question: str = "Why?", answer: str = "Because.", **fields: Any) -> str:
+        """Run a whole turn; return its id. `course_id` and `state` may be given."""
+        state = fields.pop("state", TurnState.DONE)
+        if "course_id" in fields:
+            fields["course"] = CourseRef(course_id=fields.pop("course_id"))
+        plan = await self.plan(caller, question, **fields)
+        await self.turns.begin(plan, wanted=0, least=0)
+        if state is not TurnState.RUNNING:
+            end = TurnEnd(
+                turn_id=plan.ask.turn_id,
+                state=state,
+                output=answer,
+                usage=Usage(),
+                charge=0,
+                duration_ms=5,
+                first_token_ms=1,
+            )
+            await self.turns.finish(end)
+        return plan.ask.turn_id
+
+    def column(self, column: Any, *conditions: Any) -> list[Any]:
+        return [row[0] for row in self.db.read_sync(lambda tx: tx.all(select(column).where(*conditions)))]
+
+
+def ask(caller: Caller, question: str = "Why?", **fields: Any) -> Ask:
+    return msgspec.structs.replace(Ask(turn_id=new_id(), caller=caller, face=Face.REST, question=question), **fields)
