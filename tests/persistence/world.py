@@ -47,9 +47,7 @@ class World:
     def plan(
         self, user_id: str, institution: Institution | None = None, *, course_id: int = 7, question: str = "Why?"
     ) -> TurnPlan:
-        ask = Ask(
-            turn_id=new_id(), caller=self.caller(user_id, institution), face=Face.SSE, question=question
-        )
+        ask = Ask(turn_id=new_id(), caller=self.caller(user_id, institution), face=Face.SSE, question=question)
         return TurnPlan(
             ask=ask,
             institution=institution,
@@ -86,6 +84,7 @@ def settle_in(db: Database, *, credits: int = 50) -> World:
         ]
         for person, twin in zip(people, (twins[0], twins[0], twins[1]), strict=True):
             memberships.create(tx, person, twin.id)
-        return World(db, *twins, *people)
+        ada, bob, eve = people
+        return World(db=db, oak=twins[0], elm=twins[1], ada=ada, bob=bob, eve=eve)
 
     return db.write_sync(fill)

@@ -24,7 +24,6 @@ from sqlalchemy import (
     Insert,
     Select,
     Table,
-    TextClause,
     Update,
     and_,
     bindparam,
@@ -149,12 +148,11 @@ def _conditions(source: Sql, kind: str, variant: str, binds: _Binds, *, writes: 
     columns = source.c
     inside = columns.institution_id == binds(INSTITUTION) if variant == "institution" else None
     if kind == "shared":
-        ways = [and_(columns.scope == "personal", columns.owner_user_id == binds(USER))]
+        personal = [columns.scope == "personal", columns.owner_user_id == binds(USER)]
+        ways = [] if writes else [columns.scope == "system"]
         if inside is not None:
             ways.append(and_(columns.scope == "institution", inside))
-        if not writes:
-            ways.append(columns.scope == "system")
-        return [or_(*ways) if len(ways) > 1 else ways[0]]
+        return [or_(and_(*personal), *ways)] if ways else personal
     if inside is None:
         return [columns.institution_id.is_(None), columns.user_id == binds(USER)]
     return [inside] if kind == "vault" else [inside, columns.user_id == binds(USER)]
@@ -182,10 +180,10 @@ def _before_cursor(**event_: Sql) -> None:
 
 
 def _verify(statement: Sql) -> None:
+    for written in statements.raw_text(statement):
+        _refuse_text(written)
     for block in statements.blocks(statement):
-        if is_a(block, TextClause):
-            _refuse_text(block.text)
-        elif is_a(block, Insert):
+        if is_a(block, Insert):
             _verify_insert(block)
         else:
             _verify_query(block)

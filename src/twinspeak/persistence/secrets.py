@@ -120,11 +120,20 @@ def _create(path: Path, secret: str) -> None:
             file.write(secret + "\n")
             file.flush()
             os.fsync(file.fileno())
-        # A link, unlike a rename, never replaces what another process put there first.
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
+        _publish(draft, path)
     finally:
-        draft.unlink()
+        draft.unlink(missing_ok=True)
+
+
+def _publish(draft: Path, path: Path) -> None:
+    """Give the draft its name, unless another process was first: a link never replaces, a rename does."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    except OSError:
+        # A file system without hard links: two first starts at the very same moment are the operator's to avoid.
+        draft.rename(path)
 
 
 def _strong(secret: str, name: str) -> str:

@@ -5,8 +5,8 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import BindParameter, Column, Delete, FromClause, Insert, Select, Table, TextClause, Update
 from sqlalchemy.sql import operators, visitors
-from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ClauseList, Grouping, Null
-from sqlalchemy.sql.selectable import AliasedReturnsRows, Join, TableClause
+from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ColumnClause, Grouping, Null
+from sqlalchemy.sql.selectable import AliasedReturnsRows, FromGrouping, Join, TableClause
 
 Sql: TypeAlias = Any
 """A piece of a statement. SQLAlchemy types these for writing statements, not for reading them."""
@@ -18,10 +18,20 @@ def is_a(element: Sql, *kinds: type[Sql]) -> bool:
 
 
 def blocks(statement: Sql) -> Iterator[Sql]:
-    """Yield every SELECT, UPDATE, DELETE, INSERT and piece of raw text in a statement, itself included."""
-    for element in visitors.iterate(statement):
-        if is_a(element, Select, Update, Delete, Insert, TextClause):
+    """Yield every SELECT, UPDATE, DELETE and INSERT in a statement, itself included."""
+    for element in _elements(statement):
+        if is_a(element, Select, Update, Delete, Insert):
             yield element
+
+
+def raw_text(statement: Sql) -> Iterator[str]:
+    """Yield every piece of SQL in a statement that was written, not built."""
+    for element in _elements(statement):
+        yield from _decorations(element)
+        if is_a(element, TextClause):
+            yield element.text
+        elif is_a(element, ColumnClause) and element.is_literal:
+            yield element.name
 
 
 def is_query(statement: Sql) -> bool:
@@ -81,7 +91,7 @@ def same(one: Sql, other: Sql, *, named: frozenset[str]) -> bool:
 def _same_parts(one: Sql, other: Sql, named: frozenset[str]) -> bool:
     if is_a(one, BinaryExpression):
         pairs: list[tuple[Sql, Sql]] = [(one.left, other.left), (one.right, other.right)]
-    elif is_a(one, ClauseList) and len(one.clauses) == len(other.clauses):
+    elif is_a(one, BooleanClauseList) and len(one.clauses) == len(other.clauses):
         pairs = list(zip(one.clauses, other.clauses, strict=True))
     else:
         return False
@@ -96,6 +106,19 @@ def _sources_of_select(block: Sql) -> list[Sql]:
         for target, _, left, _ in earlier._setup_joins:  # noqa: SLF001 -- as said
             found += [target] if left is None else [target, left]
     return found
+
+
+def _elements(statement: Sql) -> Iterator[Sql]:
+    yield from visitors.iterate(statement)
+
+
+def _decorations(element: Sql) -> Iterator[str]:
+    """Yield prefixes, suffixes and hints: text that no traversal of a statement comes across."""
+    for name in ("_prefixes", "_suffixes", "_statement_hints"):
+        for pair in getattr(element, name, ()):
+            yield from (str(part) for part in pair)
+    hints: Sql = getattr(element, "_hints", None) or {}
+    yield from (str(hint) for hint in hints.values())
 
 
 def _criteria(block: Sql) -> tuple[Sql, ...]:
@@ -116,5 +139,7 @@ def _taken_apart(source: Sql) -> Iterator[Sql]:
     if is_a(source, Join):
         yield from _taken_apart(source.left)
         yield from _taken_apart(source.right)
+    elif is_a(source, FromGrouping):
+        yield from _taken_apart(source.element)
     else:
         yield source
