@@ -237,6 +237,8 @@ def _converse(runner: asyncio.Runner, chat: Chat) -> ExitCode:
             chat.notes.print(_HELP, style="dim")
         elif line:
             last = _ask_one(runner, chat, line)
+            if last is ExitCode.INTERRUPTED and not asking:
+                break
     return ExitCode.OK if asking else last
 
 
