@@ -41,3 +41,15 @@ class TextBuffer:
                 if begin < start:
                     break
         return self.text()[start:end]
+
+
+def encodable(text: str) -> str:
+    """Return `text` with surrogate pairs joined and lone halves replaced: no database and no face can encode those.
+
+    They come from JSON escapes that a provider or a tool cut in the middle of an emoji.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text

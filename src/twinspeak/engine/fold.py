@@ -8,10 +8,8 @@ Pure: fed events, returns events. The rules are contract 4.1's:
 - a citation marker such as ``[2]`` is held back until it is whole, so that no reader ever sees half of one.
 """
 
-import json
 import re
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 
@@ -31,11 +29,13 @@ from twinspeak.domain.events import (
 )
 from twinspeak.domain.ids import new_id
 from twinspeak.domain.turn import ToolCall
-from twinspeak.engine.buffer import TextBuffer
+from twinspeak.engine.arguments import parse_arguments
+from twinspeak.engine.buffer import TextBuffer, encodable
 
 ROUND_BREAK = "\n\n"
-_OPEN_MARKER = re.compile(r"\[(?:\d{1,3}(?:, ?\d{1,3}){0,3}(?:, ?)?)?$")
-_LONGEST_MARKER = 20
+_OPEN_MARKER = re.compile(r"\[(?:\d{1,3}(?:, ?\d{1,3}){0,9}(?:, ?)?)?\Z")
+_LONGEST_MARKER = len("[") + 10 * len("123, ")
+"""Of an unfinished marker: ten numbers. More than that is not waited for."""
 
 FoldEvent = TextDelta | ThinkingDelta | ThinkingDone
 
@@ -79,6 +79,7 @@ class TurnFold:
         self._text_start: int | None = None
         self._thinking_start = self.thinking.length
         self._thinking_closed = False
+        self._late_thinking: list[str] = []
         self._held = ""
         self._signature: str | None = None
         self._tools: dict[int, _Assembling] = {}
@@ -95,6 +96,12 @@ class TurnFold:
         """What the provider has counted in this round so far."""
         return self._usage
 
+    @property
+    def round_produced(self) -> bool:
+        """Whether the model has given anything in this round."""
+        texts = self._text_start is not None or self._held or self._late_thinking
+        return bool(texts or self._tools or self.thinking.length > self._thinking_start)
+
     def round_tokens(self) -> int:
         """Estimate the tokens that this round has produced."""
         start = self.text.length if self._text_start is None else self._text_start
@@ -102,6 +109,7 @@ class TurnFold:
             self.text.slice(start, self.text.length),
             self._held,
             self.thinking.slice(self._thinking_start, self.thinking.length),
+            *self._late_thinking,
             *("".join(tool.arguments) for tool in self._tools.values()),
         ]
         return estimate_tokens("".join(pieces))
@@ -115,7 +123,8 @@ class TurnFold:
                 if event.text:
                     text.append(event.text)
                 continue
-            if text and isinstance(event, ModelThinking | ModelToolDelta):
+            if text and not isinstance(event, ModelUsage):
+                # How the wire was cut into batches must not show: what came after text is folded after it.
                 self._feed_text("".join(text), out)
                 text.clear()
             self._feed_other(event, out)
@@ -135,7 +144,7 @@ class TurnFold:
         result = RoundResult(
             number=self._number,
             text=self.text.slice(start, self.text.length),
-            thinking=self.thinking.slice(self._thinking_start, self.thinking.length),
+            thinking="".join([self.thinking.slice(self._thinking_start, self.thinking.length), *self._late_thinking]),
             signature=self._signature,
             tool_calls=calls,
             usage=self._usage,
@@ -145,7 +154,7 @@ class TurnFold:
 
     def _feed_other(self, event: ModelEvent, out: list[FoldEvent]) -> None:
         if isinstance(event, ModelThinking):
-            self._feed_thinking(event.text, out)
+            self._feed_thinking(encodable(event.text), out)
         elif isinstance(event, ModelSignature):
             self._signature = event.signature
         elif isinstance(event, ModelToolDelta):
@@ -158,6 +167,7 @@ class TurnFold:
 
     def _feed_text(self, text: str, out: list[FoldEvent]) -> None:
         self._close_thinking(out)
+        text = encodable(text)
         if self.hold_markers:
             text = self._held + text
             self._held = ""
@@ -180,8 +190,12 @@ class TurnFold:
     def _feed_thinking(self, text: str, out: list[FoldEvent]) -> None:
         if not text:
             return
+        if self._thinking_closed:
+            # Kept apart: readers find their thinking by offset, and were never told of this (decision 013).
+            self._late_thinking.append(text)
+            return
         self.thinking.append(text)
-        if self.show_thinking and not self._thinking_closed:
+        if self.show_thinking:
             out.append(ThinkingDelta(round=self._number, text=text))
 
     def _close_thinking(self, out: list[FoldEvent]) -> None:
@@ -194,8 +208,8 @@ class TurnFold:
 
     def _feed_tool(self, event: ModelToolDelta) -> None:
         tool = self._tools.setdefault(event.index, _Assembling())
-        tool.call_id = tool.call_id or event.call_id or ""
-        tool.name = tool.name or event.name or ""
+        tool.call_id = tool.call_id or encodable(event.call_id or "")
+        tool.name = tool.name or encodable(event.name or "")
         if event.arguments:
             tool.arguments.append(event.arguments)
 
@@ -205,15 +219,5 @@ class TurnFold:
             # Some compatible servers repeat ids or send none; clients are promised one TOOL_CALL per id.
             call_id = f"call_{new_id()}"
         self._call_ids.add(call_id)
-        raw = "".join(tool.arguments)
-        return ToolCall(call_id=call_id, name=tool.name, arguments=_parse_arguments(raw), raw=raw)
-
-
-def _parse_arguments(raw: str) -> dict[str, Any] | None:
-    if not raw.strip():
-        return {}
-    try:
-        parsed: Any = json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
-    return parsed if isinstance(parsed, dict) else None  # pyright: ignore[reportUnknownVariableType]
+        raw = encodable("".join(tool.arguments))
+        return ToolCall(call_id=call_id, name=tool.name, arguments=parse_arguments(raw), raw=raw)
