@@ -176,17 +176,21 @@ class TurnState(StrEnum):
 
 
 class ThinkingPart(msgspec.Struct, frozen=True):
-    """The reasoning of one round, as stored (reference 4.7)."""
+    """The reasoning of one round, as stored (reference 4.7). `closed` is its last event's number in the turn's log."""
 
     round: int
     text: str
     signature: str | None
     model: str
     duration_ms: int
+    closed: int = 0
 
 
 class ToolUse(msgspec.Struct, frozen=True):
-    """A tool that ran in a turn, as stored (reference 4.2)."""
+    """A tool that ran in a turn, as stored (reference 4.2).
+
+    `began` and `ended` are its two events' numbers in the turn's log: a replay puts them where they were.
+    """
 
     id: str
     name: str
@@ -195,6 +199,9 @@ class ToolUse(msgspec.Struct, frozen=True):
     response_length: int
     duration_ms: int
     success: bool
+    automatic: bool = False
+    began: int = 0
+    ended: int = 0
 
 
 class Failure(msgspec.Struct, frozen=True):

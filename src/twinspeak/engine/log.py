@@ -23,36 +23,41 @@ from twinspeak.engine.buffer import TextBuffer
 
 _TEXT, _THINKING, _OBJECT = 0, 1, 2
 _FINAL = (AnswerReady, TurnFailed, TurnEnded)
+_OUTCOME_NUMBER = 1 << 30
+"""How a turn ended has the same number in every log of it, beyond all others: no cursor skips it by mistake."""
+_LONGEST_TOKEN = 100
 
 
 class Cursor(msgspec.Struct, frozen=True):
     """A place between two entries. Clients see `token` and must not look inside.
 
-    `text` and `objects` say how much of the answer, and how many structural events, lie before it: with them a log that
-    was rebuilt from history after a restart can be picked up at the same place.
+    `text` and `thinking` say how many characters of each lie before it, `objects` the number of the last structural
+    event before it: with them a log that was rebuilt from history can be picked up at the same place (decision 014).
     """
 
     epoch: str
     sequence: int
     text: int = 0
     objects: int = 0
+    thinking: int = 0
 
     @property
     def token(self) -> str:
         """What an SSE `id:` line carries."""
-        return f"{self.epoch}-{self.sequence:x}-{self.text:x}-{self.objects:x}"
+        return f"{self.epoch}-{self.sequence:x}-{self.text:x}-{self.objects:x}-{self.thinking:x}"
 
     @staticmethod
     def parse(token: str) -> "Cursor":
         """Read a token back. Raises CallerError (invalid_request) when it is none."""
-        parts = token.split("-")
+        epoch, *rest = token[: _LONGEST_TOKEN + 1].split("-")
         try:
-            epoch, sequence, text, objects = parts[0], *(int(part, 16) for part in parts[1:4])
+            places = [int(part, 16) for part in rest]
         except ValueError:
-            raise CallerError("The event id to resume after is not one of ours.", param="Last-Event-ID") from None
-        if len(parts) != 4 or len(token) > 100 or min(sequence, text, objects) < 0:
+            places = []
+        if len(token) > _LONGEST_TOKEN or len(places) != 4 or min(places) < 0:
             raise CallerError("The event id to resume after is not one of ours.", param="Last-Event-ID")
-        return Cursor(epoch=epoch, sequence=sequence, text=text, objects=objects)
+        sequence, text, objects, thinking = places
+        return Cursor(epoch=epoch, sequence=sequence, text=text, objects=objects, thinking=thinking)
 
 
 class TurnLog:
@@ -61,7 +66,7 @@ class TurnLog:
     def __init__(self, epoch: str, *, text: TextBuffer, thinking: TextBuffer) -> None:
         """Share the fold's buffers, which must already hold what an appended delta names.
 
-        An entry is a kind and a mark: the end offset of text or thinking, or the count of structural events with it.
+        An entry is a kind and a mark: the end offset of text or thinking, or the number of a structural event.
         """
         self.epoch = epoch
         self.text = text
@@ -74,6 +79,7 @@ class TurnLog:
         self._text_end = 0
         self._thinking_end = 0
         self._last_object = -1
+        self._last_number = 0
         self.waiters: set[_Waiter] = set()
 
     def __len__(self) -> int:
@@ -85,8 +91,16 @@ class TurnLog:
         """Characters of the answer logged so far."""
         return self._text_end
 
-    def append(self, event: TurnEvent) -> None:
-        """Add an event and wake the readers that want it; `TurnEnded` closes the log."""
+    @property
+    def last_number(self) -> int:
+        """The number of the last structural event; what history keeps of it, so that a replay has the same."""
+        return self._last_number
+
+    def append(self, event: TurnEvent, *, number: int = 0) -> None:
+        """Add an event and wake the readers that want it; `TurnEnded` closes the log.
+
+        A replay gives a structural event the `number` that it had; without one it gets the next.
+        """
         if self.closed:
             return
         if isinstance(event, TextDelta):
@@ -98,15 +112,18 @@ class TurnLog:
             self._thinking_end += len(event.text)
             self._add(_THINKING, self._thinking_end)
         else:
+            if isinstance(event, AnswerReady | TurnFailed):
+                number = _OUTCOME_NUMBER
+            self._last_number = max(self._last_number + 1, number)
             self._last_object = len(self.kinds)
             self.objects.append(event)
-            self._add(_OBJECT, len(self.objects))
+            self._add(_OBJECT, self._last_number)
             self.closed = isinstance(event, TurnEnded)
         for waiter in tuple(self.waiters):
             waiter.notice(self)
 
     def read(self, after: Cursor | None = None) -> "LogReader":
-        """Return a reader from the start, or from just after `after` (of this log's epoch, or of an earlier one)."""
+        """Return a reader from the start, or from just after `after` (of this log, or of another one of the turn)."""
         return LogReader(self, after)
 
     async def __aiter__(self) -> AsyncIterator[TurnEvent]:
@@ -153,18 +170,22 @@ class LogReader:
         self._text = 0
         self._thinking = 0
         self._objects = 0
-        self._skip_objects = 0
-        self._skip_text = 0
+        self._taken = 0
         self._muted = False
-        if after is not None and after.epoch == log.epoch:
-            self._seek(min(after.sequence, len(log)))
-        elif after is not None:
-            self._skip_objects, self._skip_text = after.objects, after.text
+        self._after = after or Cursor(epoch=log.epoch, sequence=0)
+        if self._after.epoch == log.epoch:
+            self._seek(min(self._after.sequence, len(log)))
 
     @property
     def cursor(self) -> Cursor:
         """The place after the last event returned."""
-        return Cursor(epoch=self.log.epoch, sequence=self._position, text=self._text, objects=self._objects)
+        return Cursor(
+            epoch=self.log.epoch,
+            sequence=self._position,
+            text=max(self._text, self._after.text),
+            objects=max(self._objects, self._after.objects),
+            thinking=max(self._thinking, self._after.thinking),
+        )
 
     @property
     def pending(self) -> bool:
@@ -245,16 +266,17 @@ class LogReader:
         self._position = last + 1
         mark = marks[last]
         if kind == _TEXT:
-            start, self._text = max(self._text, self._skip_text), mark
+            start, self._text = max(self._text, self._after.text), mark
             return None if self._muted or mark <= start else TextDelta(text=log.text.slice(start, mark), end=mark)
         if kind == _THINKING:
-            start, self._thinking = self._thinking, mark
-            if self._muted or self._skip_objects > self._objects:
+            start, self._thinking = max(self._thinking, self._after.thinking), mark
+            if self._muted or mark <= start:
                 return None
             return ThinkingDelta(round=self._round_at(first), text=log.thinking.slice(start, mark))
-        event = log.objects[mark - 1]
+        event = log.objects[self._taken]
         self._objects = mark
-        if mark <= self._skip_objects or (self._muted and not isinstance(event, _FINAL)):
+        self._taken += 1
+        if mark <= self._after.objects or (self._muted and not isinstance(event, _FINAL)):
             return None
         return event
 
@@ -273,3 +295,4 @@ class LogReader:
                 self._thinking = mark
             else:
                 self._objects = mark
+                self._taken += 1

@@ -1,9 +1,9 @@
 """A turn's events again, from its history record: what a reader gets once the log has expired."""
 
 from twinspeak.domain.credits import Usage
+from twinspeak.domain.errors import Conflict
 from twinspeak.domain.events import (
     AnswerReady,
-    DisplayInfo,
     TextDelta,
     ThinkingDelta,
     ThinkingDone,
@@ -22,34 +22,55 @@ from twinspeak.engine.toolbox import cut
 REPLAY_EPOCH = "h"
 """The epoch of logs made from history: they are the same every time, so cursors into them stay good."""
 
+_Structural = ThinkingDone | ToolStarted | ToolFinished
+
 
 def log_of(record: TurnRecord, tools: ToolRunner, *, tool_results_max_chars: int) -> TurnLog:
-    """Return a closed log with the record's events: tools and thinking in order of rounds, the text, the end."""
+    """Return a closed log with the record's events: reasoning and tools in the order they had, the text, the end.
+
+    A structural event has the number that it had in the turn's own log, so a cursor of that log is good here.
+    Raises Conflict for a turn that has not ended.
+    """
+    if record.state is TurnState.RUNNING:
+        raise Conflict("This turn has not ended yet. Please try again in a moment.", retry_after_s=10)
     text, thinking = TextBuffer(record.output), TextBuffer("".join(part.text for part in record.thinking))
     log = TurnLog(f"{REPLAY_EPOCH}{record.id}", text=text, thinking=thinking)
     log.append(TurnStarted(turn_id=record.id))
-    for part in record.thinking:
-        log.append(ThinkingDelta(round=part.round, text=part.text))
-        log.append(ThinkingDone(round=part.round, text=part.text, signature=part.signature))
-    for tool in record.tools:
-        display: DisplayInfo = tools.display(tool.name)
-        log.append(ToolStarted(call_id=tool.id, name=tool.name, arguments=tool.arguments, display=display))
-        log.append(
-            ToolFinished(
-                call_id=tool.id,
-                name=tool.name,
-                arguments=tool.arguments,
-                response=cut(tool.response, tool_results_max_chars),
-                response_length=tool.response_length,
-                duration_ms=tool.duration_ms,
-                success=tool.success,
-            )
-        )
+    for number, event in _structure(record, tools, tool_results_max_chars):
+        if isinstance(event, ThinkingDone):
+            log.append(ThinkingDelta(round=event.round, text=event.text))
+        log.append(event, number=number)
     if record.output:
         log.append(TextDelta(text=record.output, end=len(record.output)))
     log.append(_last(record))
     log.append(TurnEnded())
     return log
+
+
+def _structure(record: TurnRecord, tools: ToolRunner, most: int) -> list[tuple[int, _Structural]]:
+    events: list[tuple[int, _Structural]] = [
+        (part.closed, ThinkingDone(round=part.round, text=part.text, signature=part.signature))
+        for part in record.thinking
+    ]
+    for tool in record.tools:
+        began = ToolStarted(
+            call_id=tool.id,
+            name=tool.name,
+            arguments=tool.arguments,
+            display=tools.display(tool.name),
+            automatic=tool.automatic,
+        )
+        ended = ToolFinished(
+            call_id=tool.id,
+            name=tool.name,
+            arguments=tool.arguments,
+            response=cut(tool.response, most),
+            response_length=tool.response_length,
+            duration_ms=tool.duration_ms,
+            success=tool.success,
+        )
+        events += [(tool.began, began), (tool.ended, ended)]
+    return sorted(events, key=lambda numbered: numbered[0])
 
 
 def _last(record: TurnRecord) -> AnswerReady | TurnFailed:
