@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from twinspeak.domain.errors import CodedError
 from twinspeak.engine.limits import Watch
 
 _GIVE_UP_S = 5.0
@@ -55,23 +56,31 @@ class Control:
 
 T = TypeVar("T")
 Spawn = Callable[[Coroutine[Any, Any, Any], str], asyncio.Task[Any]]
+Checkpoint = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Steps:
-    """Runs the steps of one turn, watching for the message to stop and for its limits."""
+    """Runs the steps of one turn, watching for the message to stop and for its limits, and saving what there is."""
 
-    def __init__(self, control: Control, watch: Watch, spawn: Spawn) -> None:
-        """`spawn` starts a task that its supervisor owns."""
+    def __init__(self, control: Control, watch: Watch, spawn: Spawn, checkpoint: Checkpoint) -> None:
+        """`spawn` starts a task that its supervisor owns; `checkpoint` saves what there is, and raises nothing."""
         self.watch = watch
         self._control = control
         self._spawn = spawn
+        self._checkpoint = checkpoint
+        self._saving: asyncio.Task[None] | None = None
 
     async def run(self, work: Coroutine[Any, Any, T], *, name: str) -> T:
         """Run one step as a task of its own until it ends, the turn is cancelled or a limit passes.
 
-        However it ends, the step's task has ended (its sockets closed) before this returns. Raises what the step
-        raised, Cancelled, or ProviderTimeout.
+        The step's task has ended (its sockets closed) before this returns, but one that ignores its cancellation for
+        longer than 5 seconds. Raises what the step raised, Cancelled, or ProviderTimeout.
         """
+        try:
+            self._control.check()
+        except Cancelled:
+            work.close()
+            raise
         task = self._spawn(work, name)
         cancelled = self._spawn(self._control.arrived(), f"{name}, cancel")
         try:
@@ -81,11 +90,35 @@ class Steps:
                 if task.done():
                     break
                 self._control.check()
-                await self.watch.check()
+                self.watch.check()
+                self._save()
         finally:
             cancelled.cancel()
             if not task.done():
                 task.cancel()
+                task.add_done_callback(_forget)
                 await asyncio.wait((task,), timeout=_GIVE_UP_S)
-        result: T = task.result()
-        return result
+        return _result(task)
+
+    async def saved(self) -> None:
+        """Wait for a checkpoint that is being written: nothing of this turn may be written after its end."""
+        if self._saving is not None:
+            await asyncio.wait((self._saving,))
+
+    def _save(self) -> None:
+        """Begin a checkpoint if one is due; in a task of its own, for a slow database must not delay a cancel."""
+        if self.watch.checkpoint_due() and (self._saving is None or self._saving.done()):
+            self._saving = self._spawn(self._checkpoint(), "checkpoint")
+
+
+def _result(task: asyncio.Task[T]) -> T:
+    """Return or raise what the step did; one that was cancelled from inside has failed, the turn has not."""
+    if task.cancelled():
+        raise CodedError
+    return task.result()
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    """Look at how an abandoned step ended, so that nothing complains that nobody did."""
+    if not task.cancelled():
+        task.exception()

@@ -1,7 +1,5 @@
 """The bounds of a turn, and the clock that watches them."""
 
-from collections.abc import Awaitable, Callable
-
 import msgspec
 
 from twinspeak.domain.clock import monotonic
@@ -28,14 +26,11 @@ class Watch:
     Touching it is all that a busy stream pays; the waiting is done by whoever waits for the step.
     """
 
-    def __init__(
-        self, limits: TurnLimits, *, started: float, provider: str, checkpoint: Callable[[], Awaitable[None]]
-    ) -> None:
-        """`started` is when the turn began (monotonic); `checkpoint` saves what there is and renews the lease."""
+    def __init__(self, limits: TurnLimits, *, started: float, provider: str) -> None:
+        """`started` is when the turn began (monotonic)."""
         self._limits = limits
         self._turn_deadline = started + limits.total_s
         self._provider = provider
-        self._checkpoint = checkpoint
         self._checkpoint_at = monotonic() + limits.checkpoint_s
         self._expects_stream = False
         self._began = monotonic()
@@ -56,18 +51,22 @@ class Watch:
         self._last = monotonic()
 
     def next_wake_s(self) -> float:
-        """Seconds until `check` has something to do."""
+        """Seconds until a limit passes or a checkpoint is due."""
         return max(0.0, min(self._deadline()[0], self._checkpoint_at) - monotonic())
 
-    async def check(self) -> None:
-        """Checkpoint if one is due. Raises ProviderTimeout when a limit has passed."""
+    def check(self) -> None:
+        """Raise ProviderTimeout when a limit has passed."""
         deadline, limit = self._deadline()
-        now = monotonic()
-        if now >= deadline:
+        if monotonic() >= deadline:
             raise ProviderTimeout(details={"provider": self._provider, "limit": limit})
-        if now >= self._checkpoint_at:
-            await self._checkpoint()
-            self._checkpoint_at = monotonic() + self._limits.checkpoint_s
+
+    def checkpoint_due(self) -> bool:
+        """Whether to save what there is now; the next time is a while later."""
+        now = monotonic()
+        if now < self._checkpoint_at:
+            return False
+        self._checkpoint_at = now + self._limits.checkpoint_s
+        return True
 
     def _deadline(self) -> tuple[float, str]:
         if not self._expects_stream:

@@ -1,14 +1,15 @@
 """The middle of a turn: search the vault, build the prompt, then rounds of model output and tools."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
 from twinspeak.domain.clock import monotonic
 from twinspeak.domain.credits import Usage, estimate_tokens
-from twinspeak.domain.errors import InsufficientCredits, Overloaded
+from twinspeak.domain.errors import CodedError, InsufficientCredits
 from twinspeak.domain.events import StopReason, TextDelta, ThinkingDelta, ThinkingDone
 from twinspeak.domain.ids import new_id
 from twinspeak.domain.turn import (
@@ -34,9 +35,12 @@ from twinspeak.engine.log import TurnLog
 from twinspeak.engine.ports import TurnPorts
 from twinspeak.engine.toolbox import Toolbox
 
+T = TypeVar("T")
+
 _log = structlog.get_logger(__name__)
 
 SEARCH_TOOL = "search_uploads"
+_SEARCH_FAILED = "The knowledge vault could not be searched. Please try again."
 _NO_PASSAGES = "The vault holds no passage that answers this."
 _MARKER = re.compile(r"\[(\d{1,3}(?:, ?\d{1,3})*)\]")
 
@@ -62,13 +66,14 @@ class Rounds:
         self._fold = work.fold
         self._log = work.log
         self._started = work.started
-        watch = Watch(limits, started=work.started, provider=plan.model.provider, checkpoint=self._checkpoint)
-        self._steps = Steps(work.control, watch, work.spawn)
+        watch = Watch(limits, started=work.started, provider=plan.model.provider)
+        self._steps = Steps(work.control, watch, work.spawn, self._checkpoint)
         self.purse = Purse(plan, ports.store, least_output=limits.least_output)
         self._toolbox = Toolbox(plan, ports.tools, self._log)
         self._prompt = prompt.Prompt(system="", messages=())
         self._usage = Usage()
         self._round_prompt_tokens = 0
+        self._listening: int | None = None
         self._thinking: list[ThinkingPart] = []
         self._thinking_began: float | None = None
         self._first_token_ms: int | None = None
@@ -76,13 +81,21 @@ class Rounds:
         self._saved = Snapshot(text="", usage=Usage())
         self._renewed = work.started
 
+    async def step(self, work: Coroutine[Any, Any, T], *, name: str) -> T:
+        """Run `work` as a step of the turn: it ends when the turn is cancelled or out of time."""
+        return await self._steps.run(work, name=name)
+
     async def retrieve(self) -> None:
-        """Search the vault for the question; a search that fails is shown and goes without passages."""
+        """Search the vault for the question; a model answers without passages when that fails.
+
+        Raises CodedError when passages are all that was asked for.
+        """
         if not self._plan.search_vault:
             return
         call = ToolCall(call_id=f"call_{new_id()}", name=SEARCH_TOOL, arguments={"query": self._plan.ask.question})
-        search = self._ports.retriever.search(self._plan, self._plan.ask.question, limit=self._plan.passages_limit)
-        await self._steps.run(self._toolbox.search(call, search), name="retrieve")
+        found = await self._steps.run(self._toolbox.search(call, self._search), name="retrieve")
+        if not found and self._plan.passages_only:
+            raise CodedError(_SEARCH_FAILED)
 
     def build_prompt(self) -> None:
         """Fix what the first round sends."""
@@ -102,14 +115,19 @@ class Rounds:
                 self._stop = StopReason.LENGTH
                 return
             result = await self._round(number, request)
-            self._stop = result.stop
-            if not result.tool_calls or last or self._too_long:
+            if last or self._too_long:
+                self._stop = StopReason.LENGTH if result.tool_calls or self._too_long else result.stop
+                return
+            if not result.tool_calls:
+                self._stop = StopReason.END if result.stop is StopReason.TOOLS else result.stop
                 return
             outcomes = await self._steps.run(self._toolbox.run(result.tool_calls), name="tools")
             messages = (*messages, *_replayed(result, outcomes))
 
-    def end(self, state: TurnState, failure: Failure | None, *, duration_ms: int) -> TurnEnd:
-        """Sum the turn up. Failed and refused ones cost nothing."""
+    async def end(self, state: TurnState, failure: Failure | None, *, duration_ms: int) -> TurnEnd:
+        """Sum the turn up: nothing of it changes any more. Failed and refused ones cost nothing."""
+        self._toolbox.seal()
+        await self._steps.saved()
         usage = self._usage
         free = state in (TurnState.FAILED, TurnState.REFUSED)
         output = self._fold.text.text()
@@ -129,18 +147,23 @@ class Rounds:
         )
 
     async def _checkpoint(self) -> None:
-        """Save text and usage if they changed; renew the lease in any case now and then."""
-        running = Usage()
-        if self._round_prompt_tokens:
-            running = self._fold.round_usage or self._estimate()
+        """Save text and usage if they changed; renew the lease in any case now and then.
+
+        One that fails is only missed: the turn goes on, and the next one saves more.
+        """
+        running = self._fold.round_usage if self._listening is not None else Usage()
+        if running is None:
+            running = self._estimate() if self._fold.round_produced else Usage()
         snapshot = Snapshot(text=self._fold.text.text(), usage=self._usage.plus(running))
         now = monotonic()
         if snapshot == self._saved and now - self._renewed < self._limits.lease_renewal_s:
             return
         try:
             await self._ports.store.checkpoint(self._plan.ask.turn_id, snapshot)
-        except Overloaded:
-            _log.warning("checkpoint skipped")
+        except CodedError as error:
+            _log.warning("checkpoint missed", code=error.code)
+        except Exception:  # boundary: whatever breaks in the store, the answer goes on
+            _log.exception("checkpoint missed")
         else:
             self._saved, self._renewed = snapshot, now
 
@@ -177,26 +200,30 @@ class Rounds:
         self._fold.begin_round(number)
         self._fold.hold_markers = bool(self._toolbox.passages)
         self._thinking_began = None
+        self._listening = number
         self._steps.watch.expect_stream()
         try:
-            await self._steps.run(self._pump(request), name=f"round {number}")
+            await self._steps.run(self._pump(number, request), name=f"round {number}")
         finally:
+            self._listening = None
             self._steps.watch.expect_nothing()
             result, events = self._fold.end_round()
             self._tell(events)
-            if result.usage is not None or self._gave(result):
+            if result.usage is not None or self._fold.round_produced:
                 self._usage = self._usage.plus(result.usage or self._estimate())
-            self._round_prompt_tokens = 0
-        if self._too_long:
-            return msgspec.structs.replace(result, stop=StopReason.LENGTH)
         return result
 
-    async def _pump(self, request: ModelRequest) -> None:
-        """Take the provider's events as they come. Runs as a task of its own."""
+    async def _pump(self, number: int, request: ModelRequest) -> None:
+        """Take the provider's events as they come. Runs as a task of its own.
+
+        A provider that does not stop when it is told to is not listened to any more: the round may be summed up by now.
+        """
         provider = self._ports.models.provider(self._plan.model.provider)
         stream = provider.stream(request)
         try:
             async for batch in stream:
+                if self._listening != number:
+                    return
                 self._steps.watch.touch()
                 self._tell(self._fold.feed(batch))
                 if self._too_long:
@@ -211,9 +238,9 @@ class Rounds:
                     self._first_token_ms = round((monotonic() - self._started) * 1000)
             elif isinstance(event, ThinkingDelta):
                 self._thinking_began = self._thinking_began or monotonic()
-            else:
-                self._keep_thinking(event)
             self._log.append(event)
+            if isinstance(event, ThinkingDone):
+                self._keep_thinking(event)
 
     def _keep_thinking(self, done: ThinkingDone) -> None:
         began = self._thinking_began or monotonic()
@@ -224,14 +251,16 @@ class Rounds:
                 signature=done.signature,
                 model=self._plan.model.id,
                 duration_ms=round((monotonic() - began) * 1000),
+                closed=self._log.last_number,
             )
         )
 
     def _say(self, text: str) -> None:
-        self._log.append(TextDelta(text=text, end=self._fold.text.append(text)))
+        self._tell([TextDelta(text=text, end=self._fold.text.append(text))])
 
-    def _gave(self, result: RoundResult) -> bool:
-        return bool(result.text or result.thinking or result.tool_calls)
+    async def _search(self) -> list[Passage]:
+        plan = self._plan
+        return await self._ports.retriever.search(plan, plan.ask.question, limit=plan.passages_limit)
 
     def _estimate(self) -> Usage:
         """Tokens of the running round where the provider gives no count: the prompt, and what came."""

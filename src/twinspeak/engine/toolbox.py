@@ -1,21 +1,38 @@
 """Tools inside a turn: run, shown, kept, and their passages numbered across the whole turn."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
+import structlog
 
 from twinspeak.domain.clock import monotonic
 from twinspeak.domain.errors import CodedError
 from twinspeak.domain.events import DisplayInfo, ToolFinished, ToolProgress, ToolStarted
 from twinspeak.domain.turn import Passage, ToolCall, ToolMessage, ToolOutcome, ToolUse, TurnPlan
+from twinspeak.engine.buffer import encodable
 from twinspeak.engine.log import TurnLog
 from twinspeak.engine.ports import ToolRunner
 from twinspeak.engine.prompt import render_passages
 
+_log = structlog.get_logger(__name__)
+
 MAX_CALLS = 16
 """Tool calls that one round may make; a model that wants more is told so."""
+_TOO_MANY = ToolOutcome(text=f"Not run: at most {MAX_CALLS} tools may be called at once.", success=False)
+_STOPPED = ToolOutcome(text="Stopped before it ended.", success=False)
+_BROKEN = ToolOutcome(text="This failed for a reason that is not yours. Do not try it again.", success=False)
+
+Work = Callable[[], Awaitable[ToolOutcome]]
+
+
+class _Running(msgspec.Struct, frozen=True):
+    """A call between its two events: when it began (monotonic), and its first event's number in the log."""
+
+    call: ToolCall
+    started: float
+    began: int
+    automatic: bool
 
 
 class Toolbox:
@@ -28,17 +45,17 @@ class Toolbox:
         self.passages: list[Passage] = []
         self._runner = runner
         self._log = log
+        self._running: dict[str, _Running] = {}
+        self._told: dict[str, int | None] = {}
 
-    async def search(self, call: ToolCall, search: Coroutine[Any, Any, list[Passage]]) -> None:
-        """Run the automatic retrieval, shown as a tool call."""
+    async def search(self, call: ToolCall, search: Callable[[], Awaitable[list[Passage]]]) -> bool:
+        """Run the automatic retrieval, shown as a tool call; return whether it worked."""
 
         async def found() -> ToolOutcome:
-            try:
-                return ToolOutcome(text="No passages found.", passages=tuple(await search))
-            except CodedError as error:
-                return ToolOutcome(text=error.message, success=False)
+            return ToolOutcome(text="No passages found.", passages=tuple(await search()))
 
-        await self._shown(call, found(), automatic=True)
+        await self._shown(call, found, automatic=True)
+        return self.used[-1].success
 
     async def run(self, calls: Sequence[ToolCall]) -> list[ToolMessage]:
         """Run the calls of one round in parallel; return their results in the order asked."""
@@ -50,34 +67,45 @@ class Toolbox:
         return [task.result() for task in tasks]
 
     def progress(self, call_id: str, display: DisplayInfo, fraction: float | None) -> None:
-        """Tell readers how far a long tool is (engine.ports.ToolContext)."""
+        """Tell readers how far a long tool is (engine.ports.ToolContext): only what is new, at most once a percent."""
+        percent = None if fraction is None else int(fraction * 100)
+        if call_id not in self._running or (call_id in self._told and self._told[call_id] == percent):
+            return
+        self._told[call_id] = percent
         self._log.append(ToolProgress(call_id=call_id, display=display, progress=fraction))
 
+    def seal(self) -> None:
+        """End what still runs as stopped: a tool that ignores its cancellation is not listened to any more."""
+        for call_id in tuple(self._running):
+            self._keep(call_id, _STOPPED)
+
     async def _one(self, call: ToolCall, *, allowed: bool) -> ToolMessage:
-        text = await self._shown(call, self._runner.run(call, self) if allowed else _refused())
+        async def work() -> ToolOutcome:
+            return await self._runner.run(call, self) if allowed else _TOO_MANY
+
+        text = await self._shown(call, work)
         return ToolMessage(call_id=call.call_id, name=call.name, text=text)
 
-    async def _shown(self, call: ToolCall, work: Coroutine[Any, Any, ToolOutcome], *, automatic: bool = False) -> str:
+    async def _shown(self, call: ToolCall, work: Work, *, automatic: bool = False) -> str:
         """Run `work` between its two events; return what the model is told."""
-        started = monotonic()
         display = self._runner.display(call.name)
         self._log.append(
             ToolStarted(
                 call_id=call.call_id, name=call.name, arguments=call.arguments, display=display, automatic=automatic
             )
         )
-        outcome = ToolOutcome(text="Stopped before it ended.", success=False)
+        self._running[call.call_id] = _Running(call, monotonic(), self._log.last_number, automatic)
+        outcome = _STOPPED
         try:
-            outcome = await work
+            outcome = await _outcome(call, work)
         finally:
-            text = self._numbered(outcome)
-            self._keep(call, outcome, text, round((monotonic() - started) * 1000))
+            text = self._keep(call.call_id, outcome)
         return text
 
     def _numbered(self, outcome: ToolOutcome) -> str:
         """Give new passages the turn's next numbers; a passage found again keeps its own."""
         if not outcome.passages:
-            return outcome.text
+            return encodable(outcome.text)
         known = {passage.chunk_id: passage for passage in self.passages}
         found: list[Passage] = []
         for passage in outcome.passages:
@@ -86,20 +114,15 @@ class Toolbox:
                 known[passage.chunk_id] = numbered
                 self.passages.append(numbered)
             found.append(known[passage.chunk_id])
-        return render_passages(found)
+        return encodable(render_passages(found))
 
-    def _keep(self, call: ToolCall, outcome: ToolOutcome, text: str, duration_ms: int) -> None:
-        self.used.append(
-            ToolUse(
-                id=call.call_id,
-                name=call.name,
-                arguments=call.arguments,
-                response=text,
-                response_length=len(text),
-                duration_ms=duration_ms,
-                success=outcome.success,
-            )
-        )
+    def _keep(self, call_id: str, outcome: ToolOutcome) -> str:
+        """Tell and keep how a call ended, once; return what the model is told."""
+        running = self._running.pop(call_id, None)
+        if running is None:
+            return outcome.text
+        text = self._numbered(outcome)
+        call, duration_ms = running.call, round((monotonic() - running.started) * 1000)
         self._log.append(
             ToolFinished(
                 call_id=call.call_id,
@@ -111,6 +134,37 @@ class Toolbox:
                 success=outcome.success,
             )
         )
+        self.used.append(
+            ToolUse(
+                id=call.call_id,
+                name=call.name,
+                arguments=call.arguments,
+                response=text,
+                response_length=len(text),
+                duration_ms=duration_ms,
+                success=outcome.success,
+                automatic=running.automatic,
+                began=running.began,
+                ended=self._log.last_number,
+            )
+        )
+        return text
+
+
+async def _outcome(call: ToolCall, work: Work) -> ToolOutcome:
+    """Return what `work` gives; whatever it raises is a failed call, not a failed turn."""
+    try:
+        return await work()
+    except CodedError as error:
+        return ToolOutcome(text=error.message, success=False)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        _log.warning("tool cancelled itself", tool=call.name)
+    except Exception:  # boundary: what breaks in a tool or in the search is logged, and never told
+        _log.exception("tool broke", tool=call.name)
+    return _BROKEN
 
 
 def cut(text: str, limit: int) -> str:
@@ -118,7 +172,3 @@ def cut(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     return f"{text[:limit]}… [cut: {len(text) - limit} more characters]"
-
-
-async def _refused() -> ToolOutcome:
-    return ToolOutcome(text=f"Not run: at most {MAX_CALLS} tools may be called at once.", success=False)

@@ -121,14 +121,13 @@ class Turn:
             self._refuse(CodedError())
             return None
         self.step = Step.MODERATE
-        if (refusal := await self._refusal(plan)) is not None:
-            end = rounds.end(TurnState.REFUSED, _failure(refusal), duration_ms=self._elapsed_ms())
+        if (refusal := await self._refusal(plan, rounds)) is not None:
+            end = await rounds.end(TurnState.REFUSED, _failure(refusal), duration_ms=self._elapsed_ms())
             await self._save(end)
             self._refuse(refusal)
             return None
         self._admission.set_result(plan)
         self.log.append(TurnStarted(turn_id=self.turn_id))
-        self._ports.observer.turn_began(plan)
         return rounds
 
     async def _reserve(self, plan: TurnPlan) -> Rounds:
@@ -138,10 +137,17 @@ class Turn:
         await rounds.purse.open(prompt.tokens_before_search(plan))
         return rounds
 
-    async def _refusal(self, plan: TurnPlan) -> CodedError | None:
-        """Ask the moderator; one that breaks refuses, because nobody has said that the question may pass."""
+    async def _refusal(self, plan: TurnPlan, rounds: Rounds) -> CodedError | None:
+        """Ask the moderator; one that breaks refuses, because nobody has said that the question may pass.
+
+        A turn that is cancelled meanwhile passes, for it will end before anything is asked of a model.
+        """
+        if self._ports.moderator is None:
+            return None
         try:
-            words = await self._ports.moderator.refuses(plan, self.ask.question)
+            words = await rounds.step(self._ports.moderator.refuses(plan, self.ask.question), name="moderate")
+        except Cancelled:
+            return None
         except CodedError as error:
             return error
         except Exception:  # boundary: the row is there now, and its hold must be released
@@ -153,6 +159,7 @@ class Turn:
         """RETRIEVE to FINISH; whatever stops it, FINISH runs."""
         state, failure = TurnState.DONE, None
         try:
+            self._ports.observer.turn_began(plan)
             self._control.check()
             self.step = Step.RETRIEVE
             await rounds.retrieve()
@@ -168,7 +175,7 @@ class Turn:
             _log.exception("turn broke", step=self.step)
             state, failure = TurnState.FAILED, _failure(CodedError())
         self.step = Step.FINISH
-        await self._finish(plan, rounds.end(state, failure, duration_ms=self._elapsed_ms()))
+        await self._finish(plan, await rounds.end(state, failure, duration_ms=self._elapsed_ms()))
 
     async def _finish(self, plan: TurnPlan, end: TurnEnd) -> None:
         settlement = await self._save(end)
@@ -183,13 +190,14 @@ class Turn:
     async def _save(self, end: TurnEnd) -> Settlement | None:
         """Finish in one transaction; None when the database will not take it now: the reaper does it later."""
         for attempt in range(_SAVE_TRIES):
+            if attempt:
+                await asyncio.sleep(_SAVE_PAUSE_S * 2 ** (attempt - 1))
             try:
                 return await self._ports.store.finish(end)
             except CodedError as error:
                 _log.warning("turn not saved yet", attempt=attempt + 1, code=error.code)
             except Exception:  # boundary: the row keeps its checkpoint, and the reaper settles it
                 _log.exception("turn not saved", attempt=attempt + 1)
-            await asyncio.sleep(_SAVE_PAUSE_S * 2**attempt)
         return None
 
     def _refuse(self, error: CodedError) -> None:
@@ -198,10 +206,14 @@ class Turn:
         self._admission.exception()  # seen: a face that is gone by now must not leave a warning behind
 
     def _close(self) -> None:
+        """Leave nobody waiting, also when this task was cancelled: then the row is left, and the reaper settles it."""
         self.step = Step.ENDED
-        self.log.append(TurnEnded())
         if not self._admission.done():
             self._refuse(ServerStopping())
+        if self.reply is None and self.failure is None:
+            self.failure = _failure(ServerStopping())
+            self.log.append(_failed(self.failure))
+        self.log.append(TurnEnded())
         if not self._end.done():
             self._end.set_result(None)
 
