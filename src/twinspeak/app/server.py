@@ -101,7 +101,9 @@ def listen(host: str, port: int, *, write_timeout_s: float) -> socket.socket:
     """Bind and return the listening socket. Raises OperatorError when the address cannot be had.
 
     Connections inherit TCP_USER_TIMEOUT: a peer that takes nothing for twice the write time limit is cut by the
-    system, because a connection whose buffers are full can no longer be closed politely.
+    system, because a connection whose buffers are full can no longer be closed politely. They inherit TCP_NODELAY too:
+    asyncio's own loop sets it only on sockets that it made itself, and without it small frames wait 40 ms for an
+    acknowledgement.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -111,6 +113,7 @@ def listen(host: str, port: int, *, write_timeout_s: float) -> socket.socket:
             f"Cannot listen on {host}:{port} ({error.strerror or error}). Is another server running there? "
             "Choose another port with --port, or 0 for a free one."
         ) from None
+    bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(2_000 * write_timeout_s))
     bound.setblocking(False)
