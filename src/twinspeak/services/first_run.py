@@ -61,7 +61,7 @@ Ingest = Callable[[Scope, str, str], object]
 
 
 class Administrator(msgspec.Struct, frozen=True):
-    """Who administers a new installation; `password` None: one is made up."""
+    """Who administers a new installation; `password` None or "" (a variable that is set to nothing): one is made up."""
 
     email: str
     password: str | None = None
@@ -93,10 +93,10 @@ def first_run(
     created = made is None
     generated = None
     if made is None:
-        secret = new_secret(GENERATED_BYTES) if admin.password is None else admin.password
+        secret = admin.password or new_secret(GENERATED_BYTES)
         email, hashed = _checked(passwords, admin.email, secret)
         made, is_new_user = db.write_sync(lambda tx: _make(tx, email, hashed))
-        generated = secret if is_new_user and admin.password is None else None
+        generated = secret if is_new_user and not admin.password else None
     vault = Scope(user_id=made.owner_id, institution_id=made.twin_id)
     if db.read_sync(lambda tx: meta.get(tx, SAMPLES_KEY)) is None:
         for name, text in samples:
