@@ -100,7 +100,7 @@ def completion(reply: TurnReply, model: str) -> dict[str, Any]:
 
 def finish_reason(reply: TurnReply) -> str:
     """Return OpenAI's word for why the answer ended."""
-    if reply.moderated:
+    if reply.moderated or reply.stop_reason == StopReason.REFUSED:
         return wire.FINISH_FILTERED
     return wire.FINISH_LENGTH if reply.stop_reason == StopReason.LENGTH else wire.FINISH_STOP
 

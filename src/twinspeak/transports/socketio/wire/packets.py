@@ -1,0 +1,71 @@
+"""Engine.IO 4 packets and polling payloads ("Packet encoding" in docs/engine.io-protocol/v4-current.md, socketio)."""
+
+import base64
+import binascii
+from collections.abc import Iterable
+
+import msgspec
+
+OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0", "1", "2", "3", "4", "5", "6"
+_TYPES = frozenset("0123456")
+SEPARATOR = "\x1e"
+BINARY_MARK = "b"
+PROBE = "probe"
+
+
+class ProtocolError(ValueError):
+    """The peer sent what the protocol does not allow; its session is over. The text is for logs, never the peer."""
+
+
+class Packet(msgspec.Struct, frozen=True):
+    """`type` is one of the seven digits; binary data only ever travels in a message."""
+
+    type: str
+    data: str | bytes = ""
+
+
+def decode_text(text: str) -> Packet:
+    """Decode one text frame. Raises ProtocolError."""
+    if not text or text[0] not in _TYPES:
+        raise ProtocolError("unknown packet type")
+    return Packet(type=text[0], data=text[1:])
+
+
+def decode_payload(body: bytes, *, most: int) -> list[Packet]:
+    """Decode the body of a POST: packets parted by U+001E, binary ones in base64 after a `b`.
+
+    `most` bounds the packets of one body. Raises ProtocolError.
+    """
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        raise ProtocolError("payload is not UTF-8") from None
+    if text.count(SEPARATOR) >= most:
+        raise ProtocolError("too many packets in one payload")
+    return [_decode_polled(part) for part in text.split(SEPARATOR)]
+
+
+def encode(packet: Packet) -> str | bytes:
+    """Encode for a WebSocket frame: text, or the bytes as they are."""
+    return packet.data if isinstance(packet.data, bytes) else packet.type + packet.data
+
+
+def encode_polled(packet: Packet) -> str:
+    """Encode for a polling payload."""
+    if isinstance(packet.data, bytes):
+        return BINARY_MARK + base64.b64encode(packet.data).decode()
+    return packet.type + packet.data
+
+
+def encode_payload(packets: Iterable[Packet]) -> bytes:
+    """Encode the body of a GET's response."""
+    return SEPARATOR.join(encode_polled(packet) for packet in packets).encode()
+
+
+def _decode_polled(part: str) -> Packet:
+    if not part.startswith(BINARY_MARK):
+        return decode_text(part)
+    try:
+        return Packet(type=MESSAGE, data=base64.b64decode(part[1:], validate=True))
+    except (binascii.Error, ValueError):
+        raise ProtocolError("binary packet is not base64") from None
