@@ -1,0 +1,109 @@
+"""The commands that look after an installation, run as they are typed."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cli.processes import run
+from twinspeak.cli.banner import render
+from twinspeak.cli.config import load_settings
+from twinspeak.cli.exits import ExitCode
+from twinspeak.domain.errors import OperatorError
+
+COMMANDS = ("serve", "chat", "migrate", "user", "doctor")
+
+
+async def test_help_names_every_command():
+    ended = await run("--help")
+    assert ended.code == ExitCode.OK
+    assert all(command in ended.out for command in COMMANDS)
+    for command in COMMANDS:
+        assert (await run(command, "--help")).code == ExitCode.OK
+
+
+async def test_the_version():
+    ended = await run("--version")
+    assert ended.code == ExitCode.OK
+    assert re.fullmatch(r"twinspeak \d+\.\d+\.\d+\n", ended.out)
+
+
+async def test_migrate_twice(tmp_path: Path):
+    first = await run("migrate", "--data-dir", "here", cwd=tmp_path)
+    assert (first.code, first.err) == (ExitCode.OK, "")
+    assert "now at revision" in first.out
+    assert (tmp_path / "here" / "twinspeak.sqlite3").exists()
+    second = await run("migrate", "--data-dir", "here", cwd=tmp_path)
+    assert "Nothing to do" in second.out
+    assert "No problem found." in (await run("doctor", "--data-dir", "here", "--port", "0", cwd=tmp_path)).out
+
+
+async def test_adding_people(tmp_path: Path):
+    made = await run("user", "add", "Ann@Example.org", cwd=tmp_path)
+    assert made.code == ExitCode.OK, made
+    assert "Added ann@example.org." in made.out
+    assert re.search(r"Password +\S{12,}\n", made.out)
+    given = await run(
+        "user", "add", "bob@example.org", "--admin", "--password-stdin", given="a good one\n", cwd=tmp_path
+    )
+    assert given.code == ExitCode.OK
+    assert "as an administrator" in given.out
+    assert "a good one" not in given.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "code", "words"),
+    [
+        (("ann@example.org",), "", 1, "already"),
+        (("nobody",), "", 1, "e-mail"),
+        (("new@example.org", "--password-stdin"), "short\n", 1, "8 characters"),
+        (("new@example.org", "--password-stdin"), "", 2, "no password"),
+        (("new@example.org", "--twin", "f831501f-b645-481a-9cbb-331509aaf8c1"), "", 1, "twin"),
+    ],
+)
+async def test_people_who_cannot_be_added(
+    tmp_path: Path, arguments: tuple[str, ...], given: str, code: int, words: str
+):
+    assert (await run("user", "add", "ann@example.org", cwd=tmp_path)).code == ExitCode.OK
+    ended = await run("user", "add", *arguments, given=given, cwd=tmp_path)
+    assert (ended.code, ended.out) == (code, "")
+    assert words in ended.err
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        ({"TWINSPEAK_PORT": "x"}, "TWINSPEAK_PORT"),
+        ({"TWINSPEAK_REDIS_URL": "redis://x"}, "TWINSPEAK_REDIS_URL"),
+        ({"TWINSPEAK_DATABASE_URL": "mysql://user:secret@db/x"}, "mysql"),
+    ],
+)
+async def test_a_start_that_cannot_be(tmp_path: Path, env: dict[str, str], words: str):
+    ended = (
+        await run("serve", "--port", "0", cwd=tmp_path, env=env)
+        if "PORT" not in words
+        else await run("serve", cwd=tmp_path, env=env)
+    )
+    assert ended.code == ExitCode.CANNOT_START
+    assert words in ended.err
+    assert "secret" not in ended.err
+
+
+def test_the_command_line_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TWINSPEAK_PORT", "9000")
+    monkeypatch.setenv("TWINSPEAK_HOST", "::1")
+    settings = load_settings(port=9001, host=None)
+    assert (settings.port, settings.host) == (9001, "::1")
+    with pytest.raises(OperatorError, match="TWINSPEAK_PORT"):
+        load_settings(port=99999)
+
+
+def test_the_banner_shows_a_password_only_when_it_was_made_now():
+    first = render("http://127.0.0.1:8080", "admin@twinspeak.local", "pw-made-now", "local", Path("data"))
+    assert "http://127.0.0.1:8080" in first
+    assert "pw-made-now" in first
+    assert "OPENAI_API_KEY" in first
+    later = render("http://127.0.0.1:8080", "admin@twinspeak.local", None, "gpt-x", Path("data"))
+    assert "Password" not in later
+    assert "the model gpt-x" in later
+    assert "OPENAI_API_KEY" not in later
