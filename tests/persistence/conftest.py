@@ -16,8 +16,12 @@ def url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def db(url: str) -> Iterator[Database]:
+def migrated(url: str) -> None:
     migrate(url)
+
+
+@pytest.fixture
+def db(url: str, migrated: None) -> Iterator[Database]:
     database = Database.open(url)
     yield database
     database.close()

@@ -7,6 +7,7 @@ pool of each. Measured and argued in docs/decisions/002.
 import asyncio
 import contextlib
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection, CursorResult, Engine, Executable, Row, create_engine, event, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from twinspeak.domain.caller import Scope
@@ -197,7 +198,11 @@ def make_engine(url: URL, *, read_only: bool, foreign_keys: bool = True) -> Engi
 
     def begun(connection: Connection) -> None:
         driver: Any = connection.connection.dbapi_connection
-        driver.execute(begin)
+        try:
+            driver.execute(begin)
+        except sqlite3.OperationalError as error:
+            # Dressed as SQLAlchemy dresses every other error of the driver: past its reach, this one would come bare.
+            raise OperationalError(begin, None, error) from error
 
     event.listen(engine, "connect", connected)
     event.listen(engine, "begin", begun)
