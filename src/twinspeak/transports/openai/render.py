@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import orjson
-
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.credits import Usage
 from twinspeak.domain.events import (
@@ -19,6 +17,7 @@ from twinspeak.domain.events import (
 from twinspeak.domain.turn import TurnReply
 from twinspeak.transports import wire_names as wire
 from twinspeak.transports.http import errors
+from twinspeak.transports.stream import data_frame
 
 
 class Renderer:
@@ -53,7 +52,7 @@ class Renderer:
             case AnswerReady():
                 return self._finish(event.reply)
             case TurnFailed():
-                return _data(errors.openai_body(event, self._request_id))
+                return data_frame(errors.openai_body(event, self._request_id))
             case TurnEnded():
                 return b"data: %b\n\n" % wire.STREAM_END.encode()
             case _:
@@ -72,7 +71,7 @@ class Renderer:
         last = self._chunk({}, finish_reason(reply))
         if not self._include_usage:
             return last
-        return last + _data({**self._head, "choices": [], "usage": usage(reply.usage)})
+        return last + data_frame({**self._head, "choices": [], "usage": usage(reply.usage)})
 
     def _content(self, text: str) -> bytes:
         return self._chunk({"content": text})
@@ -82,7 +81,7 @@ class Renderer:
         chunk: dict[str, Any] = {**self._head, "choices": [choice]}
         if self._include_usage:
             chunk["usage"] = None
-        return _data(chunk)
+        return data_frame(chunk)
 
 
 def completion(reply: TurnReply, model: str) -> dict[str, Any]:
@@ -113,7 +112,3 @@ def usage(counted: Usage) -> dict[str, Any]:
         "total_tokens": counted.total,
         "prompt_tokens_details": {"cached_tokens": counted.cached},
     }
-
-
-def _data(body: dict[str, Any]) -> bytes:
-    return b"data: %b\n\n" % orjson.dumps(body)

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import orjson
-
 from twinspeak.domain.events import (
     AnswerReady,
     TextDelta,
@@ -21,6 +19,7 @@ from twinspeak.engine.buffer import TextBuffer
 from twinspeak.transports import reply
 from twinspeak.transports import wire_names as wire
 from twinspeak.transports.http import errors
+from twinspeak.transports.stream import data_frame
 
 
 class Renderer:
@@ -39,16 +38,16 @@ class Renderer:
         if event is None or isinstance(event, TextDelta):
             return self._stream(event)
         body = self._body(event)
-        return b"data: %b\n\n" % orjson.dumps(body) if body else b""
+        return data_frame(body) if body else b""
 
     def _stream(self, event: TextDelta | None) -> bytes:
         if event is not None:
             self._end = event.end
-        body = {"type": wire.STREAM}
+        body: dict[str, Any] = {"type": wire.STREAM}
         if self._cumulative:
             body["prompt"] = self._text.slice(0, self._end)
         body["delta"] = event.text if event else ""
-        return b"data: %b\n\n" % orjson.dumps(body)
+        return data_frame(body)
 
     def _body(self, event: TurnEvent) -> dict[str, Any] | None:  # noqa: PLR0911 -- one return a kind of event
         match event:
