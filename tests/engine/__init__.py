@@ -1,0 +1,1 @@
+"""Tests of the turn engine; its fakes are shared."""
