@@ -1,6 +1,8 @@
 """The commands that look after an installation, run as they are typed."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,16 @@ from twinspeak.cli.banner import render
 from twinspeak.cli.config import load_settings
 from twinspeak.cli.exits import ExitCode
 from twinspeak.domain.errors import OperatorError
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a place where Ann has been added; what fails there changes nothing."""
+    place = tmp_path_factory.mktemp("installation")
+    command = (sys.executable, "-m", "twinspeak", "user", "add", "ann@example.org")
+    subprocess.run(command, cwd=place, check=True, capture_output=True, timeout=50)
+    return place
+
 
 COMMANDS = ("serve", "chat", "migrate", "user", "doctor")
 
@@ -54,7 +66,7 @@ async def test_adding_people(tmp_path: Path):
 @pytest.mark.parametrize(
     ("arguments", "given", "code", "words"),
     [
-        (("ann@example.org",), "", 1, "already"),
+        (("Ann@example.org",), "", 1, "already"),
         (("nobody",), "", 1, "e-mail"),
         (("new@example.org", "--password-stdin"), "short\n", 1, "8 characters"),
         (("new@example.org", "--password-stdin"), "", 2, "no password"),
@@ -62,10 +74,9 @@ async def test_adding_people(tmp_path: Path):
     ],
 )
 async def test_people_who_cannot_be_added(
-    tmp_path: Path, arguments: tuple[str, ...], given: str, code: int, words: str
+    installation: Path, arguments: tuple[str, ...], given: str, code: int, words: str
 ):
-    assert (await run("user", "add", "ann@example.org", cwd=tmp_path)).code == ExitCode.OK
-    ended = await run("user", "add", *arguments, given=given, cwd=tmp_path)
+    ended = await run("user", "add", *arguments, given=given, cwd=installation)
     assert (ended.code, ended.out) == (code, "")
     assert words in ended.err
 
@@ -73,17 +84,13 @@ async def test_people_who_cannot_be_added(
 @pytest.mark.parametrize(
     ("env", "words"),
     [
-        ({"TWINSPEAK_PORT": "x"}, "TWINSPEAK_PORT"),
+        ({"TWINSPEAK_LOG_LEVEL": "secret"}, "TWINSPEAK_LOG_LEVEL"),
         ({"TWINSPEAK_REDIS_URL": "redis://x"}, "TWINSPEAK_REDIS_URL"),
         ({"TWINSPEAK_DATABASE_URL": "mysql://user:secret@db/x"}, "mysql"),
     ],
 )
 async def test_a_start_that_cannot_be(tmp_path: Path, env: dict[str, str], words: str):
-    ended = (
-        await run("serve", "--port", "0", cwd=tmp_path, env=env)
-        if "PORT" not in words
-        else await run("serve", cwd=tmp_path, env=env)
-    )
+    ended = await run("serve", "--port", "0", cwd=tmp_path, env=env)
     assert ended.code == ExitCode.CANNOT_START
     assert words in ended.err
     assert "secret" not in ended.err

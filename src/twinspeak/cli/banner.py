@@ -1,5 +1,6 @@
 """What `twinspeak serve` prints when it is ready: where to go, who may sign in, and what answers."""
 
+import sys
 from pathlib import Path
 
 LOCAL_MODEL = "local"
@@ -22,9 +23,9 @@ def render(url: str, admin_email: str, generated_password: str | None, model_id:
     if model_id == LOCAL_MODEL:
         lines.append("                (set OPENAI_API_KEY, or OPENAI_BASE_URL for a model of your own, to use another)")
     lines += [
-        f"  Data in       {data_dir}",
+        f"  Data in       {data_dir.resolve()}",
         f"  API           {url}/docs",
-        '  Try it        twinspeak chat "What can you tell me?"',
+        f'  Try it        {_command()} chat --email {admin_email} "What can you tell me?"',
         "",
     ]
     return "\n".join(lines)
@@ -34,6 +35,11 @@ def _model_line(model_id: str) -> str:
     return (
         "the built-in local model, which quotes the documents" if model_id == LOCAL_MODEL else f"the model {model_id}"
     )
+
+
+def _command() -> str:
+    """Return how this very process was started, so that the line can be copied."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "twinspeak" else "twinspeak"
 
 
 def banner(url: str, admin_email: str, generated_password: str | None, model_id: str, data_dir: Path) -> None:

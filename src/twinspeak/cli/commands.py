@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Generator
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, cast
 
 import typer
 from typer.core import TyperGroup
@@ -173,7 +173,8 @@ def _words_for(problem: Exception) -> tuple[str, ExitCode, str]:
     if isinstance(problem, OperatorError):
         return str(problem), ExitCode.CANNOT_START, ""
     if isinstance(problem, CodedError):
-        return problem.message, ExitCode.PROBLEM, ""
+        fields = cast("list[dict[str, str]]", problem.details.get("fields", []))
+        return problem.message, ExitCode.PROBLEM, "\n".join(f"{one['field']}: {one['message']}" for one in fields)
     where = traceback.extract_tb(problem.__traceback__)[-1]
     return (
         f"This should not have happened: {type(problem).__name__} in {Path(where.filename).name}, line {where.lineno}.",

@@ -20,6 +20,7 @@ from twinspeak.telemetry.redact import one_line, redact_text, redact_value
 NOISY = ("uvicorn.access", "aiohttp.access")
 """Loggers that are silenced: our own access log says more, without tokens."""
 
+_FIRST = ("timestamp", "level", "message", "logger")
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
@@ -84,7 +85,7 @@ def _before_rendering() -> list[Processor]:
 
 def _renderer(*, console: bool, colours: bool) -> list[Processor]:
     if not console:
-        return [structlog.processors.EventRenamer("message"), structlog.processors.JSONRenderer(serializer=_to_json)]
+        return [_in_order, structlog.processors.JSONRenderer(serializer=_to_json)]
     plain = structlog.dev.plain_traceback  # the other renderers print local variables, where secrets live
     return [_flatten, structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=plain)]
 
@@ -103,6 +104,12 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         clean[name] = redact_text(str(value)) if name in {"event", "exception", "stack"} else redact_value(name, value)
     clean.pop("color_message", None)  # uvicorn's second copy of its message, with escape codes
     return clean
+
+
+def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Name the event `message`, as collectors expect, and put what people look for first."""
+    event["message"] = event.pop("event", "")
+    return {name: event[name] for name in (*_FIRST, *event) if name in event}
 
 
 def _flatten(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -70,7 +70,7 @@ class Metrics:
         )
         self.upstream_errors = Counter(
             "twinspeak_upstream_errors",
-            "Failed calls to a model provider, those that a retry mended too.",
+            "Turns that a model provider failed, by the HTTP status it gave.",
             ("provider", "status"),
             registry=self.registry,
         )
@@ -100,7 +100,7 @@ class Metrics:
         self.request_seconds.labels(route=route).observe(max(0.0, seconds))
 
     def upstream_error(self, provider: str, status: int | None) -> None:
-        """Count one failed call to a provider; `status` None means that no reply came."""
+        """Count one turn that a provider failed; `status` None means that it gave none: a stall, a cut, garbage."""
         self.upstream_errors.labels(provider=provider, status=str(status) if status else "none").inc()
 
     def watch_database(self, queue: str, waiting: Callable[[], int]) -> None:

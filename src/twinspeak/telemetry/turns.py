@@ -1,10 +1,12 @@
 """Turns as an operator sees them: counted, timed, and one log record each when they end."""
 
+from twinspeak.domain.errors import ProviderFailed, ProviderTimeout
 from twinspeak.domain.turn import TurnEnd, TurnPlan, TurnState
 from twinspeak.telemetry import logs
 from twinspeak.telemetry.metrics import Metrics
 
 _log = logs.get("turn")
+_UPSTREAM = frozenset({ProviderFailed.code, ProviderTimeout.code})
 _TROUBLE = frozenset({TurnState.FAILED, TurnState.INTERRUPTED})
 
 
@@ -59,6 +61,9 @@ class TurnTelemetry:
             metrics.credits.inc(end.charge)
         if end.failure:
             metrics.failures.labels(code=end.failure.code, provider=provider).inc()
+            if end.failure.code in _UPSTREAM:
+                status = end.failure.details.get("status")
+                metrics.upstream_error(provider, status if isinstance(status, int) else None)
 
 
 def _ids(plan: TurnPlan) -> dict[str, str]:
