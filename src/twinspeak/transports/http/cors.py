@@ -17,6 +17,7 @@ from twinspeak.domain.errors import CodedError, OriginNotAllowed
 from twinspeak.transports import wire_names as wire
 from twinspeak.transports.http import errors
 
+_LITERAL = frozenset({origins.ANY, "null"})
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _MAX_AGE_S = "600"
 _KEEP_S = 5.0
@@ -49,7 +50,7 @@ class AllowedOrigins:
             entries = [*self._configured, *await self._read()]
         except CodedError:  # a busy database must not fail requests that do not need it: the last list stays good
             return self._allowed or frozenset()
-        return frozenset(origins.origin_of(entry) or entry for entry in entries)
+        return frozenset(entry if entry in _LITERAL else origins.origin_of(entry) or entry for entry in entries)
 
 
 class Cors:
