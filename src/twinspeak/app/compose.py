@@ -100,6 +100,8 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
             turn_rule=Rule("turns_user", settings.turns_per_minute_user),
         )
         metrics.watch_loop(watchdog)
+        metrics.watch_database("read", lambda: ground.db.stats().waiting_reads)
+        metrics.watch_database("write", lambda: ground.db.stats().waiting_writes)
         await _reap(store)
         background.spawn_forever(watchdog.run(), name="watchdog")
         background.spawn_forever(_reap_forever(store, settings.turn_lease_s / 2), name="reaper")
