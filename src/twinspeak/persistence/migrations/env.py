@@ -4,11 +4,5 @@ from alembic import context
 
 from twinspeak.persistence.tables import metadata
 
-context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=metadata,
-    render_as_batch=True,
-    # SQLite's DDL is transactional; the driver only pretended otherwise, and make_engine stops that.
-    transactional_ddl=True,
-)
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)
 context.run_migrations()
