@@ -249,11 +249,12 @@ Action = Sequence[ModelEvent] | asyncio.Event | BaseException | Callable[[], Awa
 class FakeProvider:
     """Plays a script per round: a list is a batch, an Event is waited for, an exception raised, a function awaited.
 
-    `reached` is set before each wait, so that a test knows where the model is. Rounds beyond the script say "again".
+    `reached` is set before each wait, so that a test knows where the model is. Rounds beyond the script play `beyond`.
     """
 
     def __init__(self) -> None:
-        self.script: list[list[Action]] = []
+        self.script: list[Sequence[Action]] = []
+        self.beyond: Sequence[Action] = [text("again"), END]
         self.requests: list[ModelRequest] = []
         self.opened = 0
         self.closed = 0
@@ -261,7 +262,7 @@ class FakeProvider:
         self.reached = asyncio.Event()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent]]:
-        actions = self.script[self.opened] if self.opened < len(self.script) else [text("again"), END]
+        actions = self.script[self.opened] if self.opened < len(self.script) else self.beyond
         self.opened += 1
         self.requests.append(request)
         try:
@@ -334,7 +335,7 @@ class World:
             keep_s=keep_s,
         )
 
-    def start(self, *script: list[Action], caller: Caller = CALLER, **changes: Any) -> Turn:
+    def start(self, *script: Sequence[Action], caller: Caller = CALLER, **changes: Any) -> Turn:
         """Start a turn of a plan with `changes`, whose model plays `script`."""
         if script:
             self.provider.script = list(script)
