@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.processes import run
+from tests.laws.source import ROOT
 from twinspeak.cli.banner import render
 from twinspeak.cli.config import load_settings
 from twinspeak.cli.exits import ExitCode
@@ -114,3 +115,9 @@ def test_the_banner_shows_a_password_only_when_it_was_made_now():
     assert "Password" not in later
     assert "the model gpt-x" in later
     assert "OPENAI_API_KEY" not in later
+
+
+def test_every_exit_code_is_in_the_operators_handbook():
+    handbook = (ROOT / "docs" / "operating.md").read_text("utf-8")
+    documented = [int(code) for code in re.findall(r"^\| (\d+) \| \w.+ \|$", handbook, re.MULTILINE)]
+    assert documented == [code.value for code in ExitCode]

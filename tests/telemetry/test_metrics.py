@@ -7,6 +7,7 @@ import pytest
 import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.laws.source import ROOT
 from twinspeak.domain.caller import Caller
 from twinspeak.domain.conversation import CourseRef
 from twinspeak.domain.credits import FREE, Usage
@@ -170,3 +171,12 @@ def test_two_servers_in_one_process_count_apart():
     one.http_request("GET", "/x", 200, 0.1)
     assert "twinspeak_http_requests_total" in str(samples(one))
     assert "twinspeak_http_requests_total{method" not in str(samples(two))
+
+
+def test_every_metric_is_in_the_operators_handbook():
+    metrics = Metrics()
+    metrics.watch_loop(Watchdog())
+    handbook = (ROOT / "docs" / "operating.md").read_text("utf-8")
+    documented = re.findall(r"^\| `(twinspeak_\w+)` \| (\w+) \|", handbook, re.MULTILINE)
+    shown = re.findall(r"^# TYPE (twinspeak_\w+) (\w+)$", metrics.render().decode(), re.MULTILINE)
+    assert sorted(documented) == sorted(shown)
