@@ -2,6 +2,9 @@
 
 The rules are docs/socket.io-protocol/v5-current.md of socketio/socket.io. Fed the messages of an Engine.IO session, it
 returns what happened; what it wants sent is in `outgoing`. Nothing is sent to a namespace before its CONNECT.
+
+Feed the next message when a `Connected` has been answered: until then the client is not in, and what it sends to that
+namespace is dropped, as is what was on its way to a namespace that it has been put out of.
 """
 
 from collections import deque
@@ -15,7 +18,7 @@ from twinspeak.transports.socketio.wire.parser import SioPacket
 
 
 class ConnectionLimits(msgspec.Struct, frozen=True):
-    """`connect_s` is how long a client may take to its first CONNECT; `max_attachment_bytes` bounds one event's."""
+    """`connect_s` is how long a client may take to get into a namespace; `max_attachment_bytes` bounds one event's."""
 
     connect_s: float = 20
     max_attachment_bytes: int = 1_000_000
@@ -67,6 +70,7 @@ class SioConnection:
         self._connect_by: float | None = now + limits.connect_s
         self._binary: SioPacket | None = None
         self._buffers: list[bytes] = []
+        self._buffered = 0
 
     @property
     def deadline(self) -> float | None:
@@ -85,22 +89,30 @@ class SioConnection:
         if self._binary is not None:
             raise ProtocolError("text where an attachment is due")
         packet = parser.decode(message)
+        if packet.type == parser.CONNECT:
+            return self._connect(packet)
+        if self._connect_by is not None and not self._asked:
+            raise ProtocolError("CONNECT must come first")
         if packet.attachments:
-            self._must_have_joined(packet)
             self._binary = packet
             return []
         return self._packet(packet)
 
-    def accept(self, namespace: str, sid: str) -> None:
-        """Let a client into a namespace it asked for, as socket `sid`."""
+    def accept(self, namespace: str, sid: str) -> bool:
+        """Let a client into a namespace it asked for, as socket `sid`. False: it has withdrawn, and is not in."""
+        if namespace not in self._asked:
+            return False
         self._asked.discard(namespace)
+        self._connect_by = None
         self._joined[namespace] = sid
         self._send(SioPacket(parser.CONNECT, namespace, {"sid": sid}))
+        return True
 
     def refuse(self, namespace: str, message: str) -> None:
-        """Turn a client away from a namespace."""
-        self._asked.discard(namespace)
-        self._send(SioPacket(parser.CONNECT_ERROR, namespace, {"message": message}))
+        """Turn a client away from a namespace it asked for."""
+        if namespace in self._asked:
+            self._asked.discard(namespace)
+            self._send(SioPacket(parser.CONNECT_ERROR, namespace, {"message": message}))
 
     def emit(self, namespace: str, *args: Any) -> None:
         """Send an event; nothing goes to a namespace that the client has not joined."""
@@ -121,11 +133,10 @@ class SioConnection:
         self.outgoing.extend(parser.encode(packet))
 
     def _packet(self, packet: SioPacket) -> list[Happening]:
-        if packet.type == parser.CONNECT:
-            return self._connect(packet)
-        self._must_have_joined(packet)
         if packet.namespace not in self._joined:
-            return []  # it has just left, or was turned away: what was on its way is dropped
+            if packet.type == parser.DISCONNECT:
+                self._asked.discard(packet.namespace)
+            return []
         if packet.type == parser.DISCONNECT:
             del self._joined[packet.namespace]
             return [Left(packet.namespace)]
@@ -136,11 +147,13 @@ class SioConnection:
 
     def _connect(self, packet: SioPacket) -> list[Happening]:
         if packet.namespace not in self._known:
-            self.refuse(packet.namespace, "Invalid namespace")
+            self._send(SioPacket(parser.CONNECT_ERROR, packet.namespace, {"message": "Invalid namespace"}))
             return []
-        if packet.namespace in self._joined or packet.namespace in self._asked:
+        if packet.namespace in self._joined:  # every CONNECT is answered; this one changes nothing
+            self._send(SioPacket(parser.CONNECT, packet.namespace, {"sid": self._joined[packet.namespace]}))
             return []
-        self._connect_by = None
+        if packet.namespace in self._asked:
+            return []
         self._asked.add(packet.namespace)
         return [Connected(packet.namespace, packet.data or {})]
 
@@ -148,15 +161,11 @@ class SioConnection:
         if self._binary is None:
             raise ProtocolError("an attachment that no packet announced")
         self._buffers.append(data)
-        if sum(len(buffer) for buffer in self._buffers) > self._limits.max_attachment_bytes:
+        self._buffered += len(data)
+        if self._buffered > self._limits.max_attachment_bytes:
             raise ProtocolError("attachments too large")
         if len(self._buffers) < self._binary.attachments:
             return []
         packet, buffers = self._binary, self._buffers
-        self._binary, self._buffers = None, []
+        self._binary, self._buffers, self._buffered = None, [], 0
         return self._packet(parser.fill(packet, buffers))
-
-    def _must_have_joined(self, packet: SioPacket) -> None:
-        """Close on anything but CONNECT from a client that never connected."""
-        if self._connect_by is not None and packet.type != parser.CONNECT:
-            raise ProtocolError("CONNECT must come first")

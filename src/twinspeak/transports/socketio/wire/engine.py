@@ -5,7 +5,8 @@ the time, hands its messages on, and sends what `poll_payload` and `next_frame` 
 monotonic seconds.
 
 While a WebSocket probes, the session still polls: what is queued goes out with the next poll, or a noop does, so that
-the client can let go of polling; after the upgrade packet everything goes over the WebSocket.
+the client can let go of polling; after the upgrade packet everything goes over the WebSocket. A probe that goes wrong
+costs the WebSocket only.
 """
 
 from collections import deque
@@ -21,13 +22,18 @@ Message = str | bytes
 
 
 class EngineLimits(msgspec.Struct, frozen=True):
-    """Seconds and counts. `max_queue` bounds packets that wait for the peer; over it the session is closed."""
+    """Seconds, bytes and counts. `max_payload` bounds a body or frame of the peer, `max_packets` the packets of a body.
+
+    `max_queue` and `max_queue_bytes` bound what waits for the peer; over them the session is closed. A message larger
+    than `max_queue_bytes` may wait alone.
+    """
 
     ping_interval_s: float = 25
     ping_timeout_s: float = 20
     max_payload: int = 1_000_000
     max_packets: int = 256
     max_queue: int = 1_024
+    max_queue_bytes: int = 2_000_000
     upgrade_timeout_s: float = 10
 
 
@@ -61,17 +67,21 @@ class EngineSession:
         self.closed = False
         self.reason = ""
         self._limits = limits
-        self._queue: deque[Packet] = deque()
+        self._queue: deque[tuple[Packet, int]] = deque()
         self._probe_queue: deque[Packet] = deque()
         self._polling = False
         self._posting = False
         self._attached = transport is Transport.WEBSOCKET
+        self._abandoned = False
         self._probed = False
         self._upgrade_by: float | None = None
+        self._upgrade_begins = False
+        self._ending: str | None = None
+        self._queued_bytes = 0
         self._ping_at: float | None = now + limits.ping_interval_s
         self._pong_by: float | None = None
         self._now = now
-        self._queue.append(Packet(packets.OPEN, self._handshake()))
+        self._push(Packet(packets.OPEN, self._handshake()))
 
     # -- time ---------------------------------------------------------------------------------------------------------
 
@@ -80,7 +90,8 @@ class EngineSession:
         """When `tick` is due next; None once closed."""
         if self.closed:
             return None
-        return min(at for at in (self._ping_at, self._pong_by, self._upgrade_by) if at is not None)
+        begins = self._now if self._upgrade_begins else None
+        return min(at for at in (self._ping_at, self._pong_by, self._upgrade_by, begins) if at is not None)
 
     def tick(self, now: float) -> None:
         """Send a ping that is due; close when a pong, or the end of an upgrade, is overdue."""
@@ -91,8 +102,10 @@ class EngineSession:
             self.close("ping timeout")
         elif self._ping_at is not None and now >= self._ping_at:
             self._ping(self._limits.ping_timeout_s)
-        if self._upgrade_by is not None and now >= self._upgrade_by:
-            self.detach()
+        if self._upgrade_begins:
+            self._upgrade_begins, self._upgrade_by = False, now + self._limits.upgrade_timeout_s
+        elif self._upgrade_by is not None and now >= self._upgrade_by:
+            self._give_up()
 
     def probe_alive(self, now: float, within_s: float) -> None:
         """Ask at once whether the peer is there; the session closes unless it answers in time."""
@@ -112,24 +125,49 @@ class EngineSession:
     # -- sending ------------------------------------------------------------------------------------------------------
 
     def send(self, data: Message) -> None:
-        """Queue a message. A queue over its bound closes the session: the peer does not read."""
-        if self.closed:
+        """Queue a message. A queue over its bound closes the session: the peer does not read.
+
+        Raises ValueError for text with U+001E, which polling cannot carry; JSON never holds it unescaped.
+        """
+        if isinstance(data, str) and packets.SEPARATOR in data:
+            raise ValueError("a message holds no U+001E")
+        if self.closed or self._ending is not None:
             return
-        if len(self._queue) >= self._limits.max_queue:
+        size = packets.size(data)
+        too_large = self._queued_bytes + size > self._limits.max_queue_bytes
+        if len(self._queue) >= self._limits.max_queue or (self._queue and too_large):
             self.close("too much unread")
-            return
-        self._queue.append(Packet(packets.MESSAGE, data))
+        else:
+            self._push(Packet(packets.MESSAGE, data), size)
 
     @property
     def waiting(self) -> int:
         """How many packets wait for the peer."""
         return len(self._queue)
 
+    @property
+    def waiting_bytes(self) -> int:
+        """How many bytes they take."""
+        return self._queued_bytes
+
+    def finish(self, reason: str) -> None:
+        """End the session when what is queued has gone out, with a close packet behind it; nothing more is taken.
+
+        A peer that does not read is closed on by the heartbeat, as ever.
+        """
+        if not self.closed and self._ending is None:
+            self._ending = reason
+            self._push(Packet(packets.CLOSE))
+
     def close(self, reason: str) -> None:
-        """End the session. A waiting poll is told with a close packet; the binding closes the WebSocket."""
+        """End the session now: what is queued is dropped.
+
+        A waiting poll is told with a close packet; the binding closes the WebSocket.
+        """
         if not self.closed:
             self.closed, self.reason = True, reason
             self._queue.clear()
+            self._queued_bytes = 0
             self._probe_queue.clear()
 
     # -- polling ------------------------------------------------------------------------------------------------------
@@ -156,26 +194,37 @@ class EngineSession:
         self._polling = False
         if self.closed:
             last = packets.NOOP if self.reason == _PEER_CLOSED else packets.CLOSE
-            return packets.encode_payload([Packet(last)])
+            return packets.encode_polled(Packet(last))
         if not self._queue or self.transport is not Transport.POLLING:
-            return packets.encode_payload([Packet(packets.NOOP)])
-        taken: list[Packet] = []
+            return packets.encode_polled(Packet(packets.NOOP))
+        taken: list[bytes] = []
         size = 0
         while self._queue:
-            size += len(packets.encode_polled(self._queue[0]).encode()) + 1
+            encoded = packets.encode_polled(self._queue[0][0])
+            size += len(encoded) + 1
             if taken and size > self._limits.max_payload:
                 break
-            taken.append(self._queue.popleft())
-        return packets.encode_payload(taken)
+            taken.append(encoded)
+            self._pop()
+        return packets.join_payload(taken)
 
     def poll_dropped(self) -> None:
-        """Close: the client hung up on a waiting GET, so what it would have carried cannot be told from lost."""
+        """Close: the client hung up on a waiting GET, so what it would have carried cannot be told from lost.
+
+        After an upgrade it would have carried a noop, and nothing is lost.
+        """
         if self._polling:
             self._polling = False
-            self.close("poll dropped")
+            if self.transport is Transport.POLLING:
+                self.close("poll dropped")
 
     def begin_post(self) -> None:
-        """Note that a POST is being read. Raises ProtocolError, and closes, when there is one already."""
+        """Note that a POST is being read.
+
+        Raises ProtocolError, and closes, when there is one already; raises it and does not close when the session takes
+        no posts, being closed or past its upgrade.
+        """
+        self._must_poll()
         if self._posting:
             self.close("two posts at once")
             raise ProtocolError("two posts at once")
@@ -186,9 +235,11 @@ class EngineSession:
         self._posting = False
 
     def post(self, body: bytes) -> list[Message]:
-        """Take the body of a POST; return the messages in it. Raises ProtocolError, and closes, for a bad one."""
-        if self.closed or self.transport is not Transport.POLLING:
-            raise ProtocolError("the session takes no posts")
+        """Take the body of a POST; return the messages in it.
+
+        Raises ProtocolError, and closes, for a bad one; raises it and does not close as `begin_post` does.
+        """
+        self._must_poll()
         if len(body) > self._limits.max_payload:
             self.close("payload too large")
             raise ProtocolError("payload too large")
@@ -202,58 +253,60 @@ class EngineSession:
             if self.closed:
                 break
             found += self._receive(packet)
-        if self.closed and self.reason != _PEER_CLOSED:
-            raise ProtocolError(self.reason)
         return found
 
     # -- WebSocket ----------------------------------------------------------------------------------------------------
 
     def attach(self) -> bool:
-        """Take a second connection, a WebSocket that wants to upgrade. False: refuse it; the session lives on."""
+        """Take a second connection, a WebSocket that wants to upgrade. False: refuse it; the session lives on.
+
+        Its time begins with the next `tick`, for which `deadline` asks at once: the machine has no clock to read.
+        """
         if self.closed or self.transport is not Transport.POLLING or self._attached:
             return False
-        self._attached = True
-        self._upgrade_by = self._now + self._limits.upgrade_timeout_s
+        self._attached = self._upgrade_begins = True
         return True
 
     def detach(self) -> None:
-        """The WebSocket is gone: an upgrade is given up, a session that lived on it is over."""
-        self._attached = False
-        self._upgrade_by = None
-        self._probed = False
-        self._probe_queue.clear()
+        """The WebSocket that `attach` took is gone: an upgrade is given up, a session that lived on it is over."""
+        self._give_up()
+        self._attached = self._abandoned = False
         if self.transport is Transport.WEBSOCKET:
             self.close("transport closed")
 
     @property
     def attached(self) -> bool:
-        """Whether a WebSocket belongs to the session, in use or probing."""
+        """Whether a WebSocket belongs to the session, in use, probing or abandoned."""
         return self._attached
 
+    @property
+    def abandoned(self) -> bool:
+        """Whether the upgrade of the attached WebSocket has failed: close it, then `detach`. The session polls on."""
+        return self._abandoned
+
     def frame(self, data: Message) -> list[Message]:
-        """Take a WebSocket frame; return the messages in it. Raises ProtocolError, and closes, for a bad one."""
+        """Take a WebSocket frame; return the messages in it.
+
+        Raises ProtocolError for a bad one, and closes; while it probes, the WebSocket is only `abandoned`.
+        """
         if self.closed:
             return []
-        if len(data) > self._limits.max_payload:
-            return self._bad("frame too large")
-        if isinstance(data, bytes):
-            if self.transport is not Transport.WEBSOCKET:
-                return self._bad("binary before upgrade")
-            return [data]
+        if self.transport is Transport.POLLING and (self._abandoned or not self._attached):
+            raise ProtocolError("no upgrade is under way")
+        if packets.size(data) > self._limits.max_payload:
+            return self._bad_frame("frame too large")
         try:
-            packet = packets.decode_text(data)
+            packet = Packet(packets.MESSAGE, data) if isinstance(data, bytes) else packets.decode_text(data)
         except ProtocolError as error:
-            return self._bad(str(error))
-        if self.transport is Transport.WEBSOCKET:
-            return self._receive(packet)
-        return self._upgrade(packet)
+            return self._bad_frame(str(error))
+        return self._receive(packet) if self.transport is Transport.WEBSOCKET else self._upgrade(packet)
 
     def next_frame(self) -> Message | None:
         """Return what to send over the WebSocket next, None when there is nothing now."""
         if self._probe_queue:
             return packets.encode(self._probe_queue.popleft())
         if self.transport is Transport.WEBSOCKET and self._queue:
-            return packets.encode(self._queue.popleft())
+            return packets.encode(self._pop())
         return None
 
     # -- inside -------------------------------------------------------------------------------------------------------
@@ -271,15 +324,28 @@ class EngineSession:
             }
         ).decode()
 
+    def _push(self, packet: Packet, size: int = 0) -> None:
+        """Queue a packet; our own small ones count for nothing, as there are never more than three of them."""
+        self._queue.append((packet, size))
+        self._queued_bytes += size
+
+    def _pop(self) -> Packet:
+        packet, size = self._queue.popleft()
+        self._queued_bytes -= size
+        if self._ending is not None and not self._queue:
+            self.close(self._ending)
+        return packet
+
     def _ping(self, within_s: float) -> None:
         self._ping_at = None
         self._pong_by = self._now + within_s
-        self._queue.append(Packet(packets.PING))
+        self._push(Packet(packets.PING))
 
     def _receive(self, packet: Packet) -> list[Message]:
         if packet.type == packets.MESSAGE:
-            return [packet.data]
+            return [packet.data] if self._ending is None else []
         if packet.type == packets.PONG:
+            # From the last tick, so never later than the peer expects: it counts from ping to ping.
             if self._pong_by is not None:
                 self._pong_by = None
                 self._ping_at = self._now + self._limits.ping_interval_s
@@ -293,14 +359,33 @@ class EngineSession:
     def _upgrade(self, packet: Packet) -> list[Message]:
         if packet == Packet(packets.PING, packets.PROBE):
             self._probed = True
-            self._probe_queue.append(Packet(packets.PONG, packets.PROBE))
+            if not self._probe_queue:  # one pong answers all that came since the last: a flood of probes waits nowhere
+                self._probe_queue.append(Packet(packets.PONG, packets.PROBE))
         elif packet.type == packets.UPGRADE and self._probed:
             self.transport = Transport.WEBSOCKET
-            self._probed = False
+            self._probed = self._upgrade_begins = False
             self._upgrade_by = None
         else:
-            return self._bad("upgrade out of order")
+            return self._bad_frame("upgrade out of order")
         return []
+
+    def _give_up(self) -> None:
+        """Forget the upgrade; its WebSocket is still to be closed, and no other is taken until it is."""
+        self._abandoned = self._attached and self.transport is Transport.POLLING
+        self._probed = self._upgrade_begins = False
+        self._upgrade_by = None
+        if self.transport is Transport.POLLING:
+            self._probe_queue.clear()
+
+    def _must_poll(self) -> None:
+        if self.closed or self.transport is not Transport.POLLING:
+            raise ProtocolError("the session takes no posts")
+
+    def _bad_frame(self, reason: str) -> list[Message]:
+        if self.transport is Transport.WEBSOCKET:
+            return self._bad(reason)
+        self._give_up()
+        raise ProtocolError(reason)
 
     def _bad(self, reason: str) -> list[Message]:
         self.close(reason)

@@ -24,6 +24,13 @@ class Packet(msgspec.Struct, frozen=True):
     data: str | bytes = ""
 
 
+def size(data: str | bytes) -> int:
+    """Return how many bytes `data` takes on the wire, its type and any base64 aside."""
+    if isinstance(data, bytes) or data.isascii():
+        return len(data)
+    return len(data.encode(errors="surrogatepass"))
+
+
 def decode_text(text: str) -> Packet:
     """Decode one text frame. Raises ProtocolError."""
     if not text or text[0] not in _TYPES:
@@ -50,16 +57,16 @@ def encode(packet: Packet) -> str | bytes:
     return packet.data if isinstance(packet.data, bytes) else packet.type + packet.data
 
 
-def encode_polled(packet: Packet) -> str:
+def encode_polled(packet: Packet) -> bytes:
     """Encode for a polling payload."""
     if isinstance(packet.data, bytes):
-        return BINARY_MARK + base64.b64encode(packet.data).decode()
-    return packet.type + packet.data
+        return BINARY_MARK.encode() + base64.b64encode(packet.data)
+    return (packet.type + packet.data).encode()
 
 
-def encode_payload(packets: Iterable[Packet]) -> bytes:
-    """Encode the body of a GET's response."""
-    return SEPARATOR.join(encode_polled(packet) for packet in packets).encode()
+def join_payload(encoded: Iterable[bytes]) -> bytes:
+    """Make the body of a GET's response of packets from `encode_polled`."""
+    return SEPARATOR.encode().join(encoded)
 
 
 def _decode_polled(part: str) -> Packet:

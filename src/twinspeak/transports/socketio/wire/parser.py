@@ -6,7 +6,7 @@ from typing import Any, cast
 import msgspec
 import orjson
 
-from twinspeak.transports.socketio.wire.packets import ProtocolError
+from twinspeak.transports.socketio.wire.packets import SEPARATOR, ProtocolError
 
 CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = range(7)
 MAIN = "/"
@@ -50,7 +50,13 @@ def decode(text: str) -> SioPacket:
 
 
 def encode(packet: SioPacket) -> list[str | bytes]:
-    """Encode a packet: its text, then the bytes that its data held, each an Engine.IO message of its own."""
+    """Encode a packet: its text, then the bytes that its data held, each an Engine.IO message of its own.
+
+    Integers go out whole: JSON has no largest one, but JavaScript reads them exactly only up to 2^53 - 1, so ids that
+    may be larger are sent as strings. Raises ValueError for a namespace that cannot be told from what follows it.
+    """
+    if "," in packet.namespace:
+        raise ValueError("a namespace holds no comma")
     buffers: list[bytes] = []
     kind, data = packet.type, packet.data
     if kind in (EVENT, ACK, BINARY_EVENT, BINARY_ACK):
@@ -91,8 +97,8 @@ def _namespace(text: str, at: int) -> tuple[str, int]:
     comma = text.find(",", at)
     end = len(text) if comma < 0 else comma
     name = text[at:end].partition("?")[0]
-    if len(name) > _LONGEST_NAMESPACE:
-        raise ProtocolError("namespace too long")
+    if len(name) > _LONGEST_NAMESPACE or SEPARATOR in name:
+        raise ProtocolError("bad namespace")
     return name, end if comma < 0 else comma + 1
 
 
