@@ -126,7 +126,7 @@ class _LoopCollector(Collector):
             "twinspeak_event_loop_lag_seconds", "How late timers ran over about a minute.", labels=["quantile"]
         )
         for quantile, value in (("0.5", lag.p50_ms), ("0.95", lag.p95_ms), ("0.99", lag.p99_ms), ("1", lag.max_ms)):
-            late.add_metric([quantile], value / 1000)
+            late.add_metric([quantile], round(value / 1000, 6))
         yield late
         stuck = float(self._watchdog.stuck)
         yield GaugeMetricFamily("twinspeak_event_loop_stuck", "1 while the loop is, or just was, stuck.", value=stuck)
