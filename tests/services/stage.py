@@ -154,3 +154,14 @@ class Stage:
 
 def ask(caller: Caller, question: str = "Why?", **fields: Any) -> Ask:
     return msgspec.structs.replace(Ask(turn_id=new_id(), caller=caller, face=Face.REST, question=question), **fields)
+
+
+class Here:
+    """Ada in a twin of hers; Bob in another."""
+
+    def __init__(self, stage: Stage, **twin: Any) -> None:
+        self.ada, self.bob = stage.person(fname="Ada", lname="Lovelace"), stage.person("bob@example.org")
+        self.twin = stage.twin("Oak", **twin)
+        self.other = stage.twin("Elm")
+        self.membership = stage.join(self.ada, self.twin)
+        stage.join(self.bob, self.other)

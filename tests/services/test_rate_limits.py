@@ -87,15 +87,22 @@ def test_after_the_reset_everything_is_free():
     assert limits.standing("a", RULE).remaining == 3
 
 
-def test_memory_is_bounded_and_the_busiest_stay():
+def test_memory_is_bounded_and_those_seen_last_stay():
     limits = RateLimits(max_keys=10, now=Clock())
-    for _ in range(3):
-        limits.take("busy", RULE)
+    limits.take("old", RULE)
+    limits.take("busy", RULE)
     for number in range(100):
         limits.take(f"other {number}", RULE)
         limits.refund("nobody", RULE)
         limits.standing(f"looked at {number}", RULE)
+        if number == 5:
+            limits.take("busy", RULE)
+        if number == 12:
+            assert limits.standing("busy", RULE).remaining == 1
+            assert limits.standing("old", RULE).remaining == 3
     assert len(limits._counters) == 10
+    assert limits.standing("other 99", RULE).remaining == 2
+    assert limits.standing("busy", RULE).remaining == 3
 
 
 @given(st.lists(st.floats(min_value=0, max_value=40), max_size=80), st.integers(min_value=1, max_value=6))

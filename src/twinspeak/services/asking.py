@@ -26,7 +26,7 @@ from twinspeak.domain.origins import allows
 from twinspeak.domain.people import User
 from twinspeak.domain.turn import Ask, Face, Sampling, TurnPlan
 from twinspeak.persistence.db import Database, Tx
-from twinspeak.persistence.repos import assistants, institutions, memberships, turns, users
+from twinspeak.persistence.repos import assistants, memberships, turns, users
 from twinspeak.persistence.repos.turns import Conversation
 from twinspeak.services.auth import live_caller
 from twinspeak.services.ports import ModelCatalogue
@@ -73,10 +73,6 @@ class Resolver:
         found = await self._db.read(lambda tx: _look_up(tx, ask))
         self._admit(ask, found.institution)
         return self._plan(ask, found)
-
-    async def origins(self) -> tuple[str, ...]:
-        """Return the addresses of pages that any active twin trusts: what a preflight is answered for."""
-        return await self._db.read(institutions.authorized_urls)
 
     def _new_course(self, ask: Ask) -> CourseRef:
         """Begin a conversation, except on chat completions, which go to the unassigned bucket.

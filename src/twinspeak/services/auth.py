@@ -50,6 +50,13 @@ class SignedIn(msgspec.Struct, frozen=True):
     profile: Profile
 
 
+class Held(msgspec.Struct, frozen=True):
+    """Who a token speaks for, and until when (epoch milliseconds): for connections that outlive a request."""
+
+    caller: Caller
+    expires: int
+
+
 class Auth:
     """Who is calling. One for the whole server."""
 
@@ -73,6 +80,12 @@ class Auth:
             raise AuthenticationRequired
         claims = self._tokens.read(token)
         return await self._db.read(lambda tx: live_caller(tx, claims.session_id, claims.user_id))
+
+    async def hold(self, token: str) -> Held:
+        """Return who `token` speaks for now, and when it expires. Raises as `authenticate` does."""
+        claims = self._tokens.read(token)
+        caller = await self._db.read(lambda tx: live_caller(tx, claims.session_id, claims.user_id))
+        return Held(caller=caller, expires=claims.expires_s * 1000)
 
     async def sign_in(self, email: str, password: str, device: Device | None = None) -> SignedIn:
         """Open a session.
@@ -138,15 +151,13 @@ class Auth:
         found = users.credentials(tx, verified.email)
         if found is None or (found[0].id, found[1]) != (verified.user_id, verified.password_hash):
             raise InvalidCredentials
-        user = found[0]
-        if user.status != "active":
-            raise AccountSuspended
         if verified.better_hash:
-            users.replace_hash(tx, user.id, verified.better_hash, replacing=verified.password_hash)
+            users.replace_hash(tx, verified.user_id, verified.better_hash, replacing=verified.password_hash)
         sessions.purge(tx, before=now - KEEP_ENDED_MS)
-        return self._open(tx, user.id, device)
+        return self._open(tx, verified.user_id, device)
 
     def _open(self, tx: Tx, user_id: str, device: Device) -> SignedIn:
+        """Open a session. Raises AccountSuspended, as reading it back does; the transaction then leaves none."""
         session = NewSession(
             user_id=user_id, expires=now_ms() + OPENING_MS, ip=device.ip[:100], user_agent=device.user_agent
         )
