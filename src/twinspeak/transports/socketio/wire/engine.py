@@ -13,7 +13,6 @@ from collections import deque
 from enum import Enum, auto
 
 import msgspec
-import orjson
 
 from twinspeak.transports.socketio.wire import packets
 from twinspeak.transports.socketio.wire.packets import Packet, ProtocolError
@@ -80,8 +79,11 @@ class EngineSession:
         self._queued_bytes = 0
         self._ping_at: float | None = now + limits.ping_interval_s
         self._pong_by: float | None = None
+        self._ping_queued = False
         self._now = now
-        self._push(Packet(packets.OPEN, self._handshake()))
+        upgrades = ["websocket"] if transport is Transport.POLLING else []
+        interval_s, timeout_s = limits.ping_interval_s, limits.ping_timeout_s
+        self._push(packets.handshake(sid, upgrades, interval_s, timeout_s, limits.max_payload))
 
     # -- time ---------------------------------------------------------------------------------------------------------
 
@@ -311,19 +313,6 @@ class EngineSession:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _handshake(self) -> str:
-        limits = self._limits
-        upgrades = ["websocket"] if self.transport is Transport.POLLING else []
-        return orjson.dumps(
-            {
-                "sid": self.sid,
-                "upgrades": upgrades,
-                "pingInterval": round(limits.ping_interval_s * 1000),
-                "pingTimeout": round(limits.ping_timeout_s * 1000),
-                "maxPayload": limits.max_payload,
-            }
-        ).decode()
-
     def _push(self, packet: Packet, size: int = 0) -> None:
         """Queue a packet; our own small ones count for nothing, as there are never more than three of them."""
         self._queue.append((packet, size))
@@ -332,6 +321,8 @@ class EngineSession:
     def _pop(self) -> Packet:
         packet, size = self._queue.popleft()
         self._queued_bytes -= size
+        if packet.type == packets.PING:
+            self._ping_queued = False
         if self._ending is not None and not self._queue:
             self.close(self._ending)
         return packet
@@ -339,14 +330,15 @@ class EngineSession:
     def _ping(self, within_s: float) -> None:
         self._ping_at = None
         self._pong_by = self._now + within_s
+        self._ping_queued = True
         self._push(Packet(packets.PING))
 
     def _receive(self, packet: Packet) -> list[Message]:
         if packet.type == packets.MESSAGE:
             return [packet.data] if self._ending is None else []
         if packet.type == packets.PONG:
-            # From the last tick, so never later than the peer expects: it counts from ping to ping.
-            if self._pong_by is not None:
+            # One that comes before its ping was sent is no sign of life: the peer may not be reading at all.
+            if self._pong_by is not None and not self._ping_queued:
                 self._pong_by = None
                 self._ping_at = self._now + self._limits.ping_interval_s
             return []

@@ -5,6 +5,7 @@ import binascii
 from collections.abc import Iterable
 
 import msgspec
+import orjson
 
 OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0", "1", "2", "3", "4", "5", "6"
 _TYPES = frozenset("0123456")
@@ -22,6 +23,18 @@ class Packet(msgspec.Struct, frozen=True):
 
     type: str
     data: str | bytes = ""
+
+
+def handshake(sid: str, upgrades: list[str], interval_s: float, timeout_s: float, max_payload: int) -> Packet:
+    """Make the packet that opens a session ("Handshake"): its times are milliseconds."""
+    told = {
+        "sid": sid,
+        "upgrades": upgrades,
+        "pingInterval": round(interval_s * 1000),
+        "pingTimeout": round(timeout_s * 1000),
+        "maxPayload": max_payload,
+    }
+    return Packet(OPEN, orjson.dumps(told).decode())
 
 
 def size(data: str | bytes) -> int:
