@@ -3,6 +3,7 @@
 import re
 
 import msgspec
+import prometheus_client
 import pytest
 import structlog
 from prometheus_client.parser import text_string_to_metric_families
@@ -14,6 +15,7 @@ from twinspeak.domain.credits import FREE, Usage
 from twinspeak.domain.institution import Institution
 from twinspeak.domain.models import ModelSpec
 from twinspeak.domain.turn import Ask, Face, Failure, TurnEnd, TurnPlan, TurnState
+from twinspeak.telemetry import metrics as metrics_module
 from twinspeak.telemetry.metrics import Metrics
 from twinspeak.telemetry.turns import TurnTelemetry
 from twinspeak.telemetry.watchdog import Watchdog
@@ -157,6 +159,10 @@ def test_database_and_loop_show():
     assert seen["twinspeak_database_waiting{queue=write}"] == 4
     assert seen["twinspeak_event_loop_stuck{}"] == 0
     assert seen["twinspeak_event_loop_lag_seconds{quantile=0.99}"] == 0
+
+
+def test_the_content_type_is_the_library_s():
+    assert metrics_module.CONTENT_TYPE == prometheus_client.CONTENT_TYPE_LATEST
 
 
 def test_every_own_metric_has_help_and_our_prefix():

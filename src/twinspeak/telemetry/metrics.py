@@ -6,21 +6,22 @@ because an administrator of a twin can write any model's name.
 """
 
 from collections.abc import Callable, Iterable
-
-import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from typing import TYPE_CHECKING, cast
 
 from twinspeak import __version__
 from twinspeak.telemetry.watchdog import Watchdog
+
+# Importing the library reads /proc, and importing us must do nothing: so it is imported where it is used.
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+    from prometheus_client.registry import Collector
 
 _QUICK = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _FIRST_TOKEN = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60)
 _TURN = (0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300, 900)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
-CONTENT_TYPE = prometheus_client.CONTENT_TYPE_LATEST
+CONTENT_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 """`Content-Type` of `Metrics.render()`."""
 
 
@@ -28,6 +29,9 @@ class Metrics:
     """Every instrument of the server. Make one in the composition root; observing never blocks and never raises."""
 
     def __init__(self) -> None:
+        import prometheus_client
+        from prometheus_client import CollectorRegistry, Gauge
+
         prometheus_client.disable_created_metrics()  # a second series for every counter that nobody reads
         self.registry = CollectorRegistry()
         prometheus_client.ProcessCollector(registry=self.registry)
@@ -40,6 +44,8 @@ class Metrics:
         ).set(1)
 
     def _make_turn_instruments(self) -> None:
+        from prometheus_client import Counter, Gauge, Histogram
+
         self.turns_running = Gauge("twinspeak_turns_running", "Turns that run now.", registry=self.registry)
         self.turns = Counter(
             "twinspeak_turns", "Turns that ended.", ("state", "face", "provider"), registry=self.registry
@@ -76,6 +82,8 @@ class Metrics:
         )
 
     def _make_request_instruments(self) -> None:
+        from prometheus_client import Counter, Gauge, Histogram
+
         self.requests = Counter(
             "twinspeak_http_requests", "Requests answered.", ("method", "route", "status"), registry=self.registry
         )
@@ -109,18 +117,22 @@ class Metrics:
 
     def watch_loop(self, watchdog: Watchdog) -> None:
         """Show the event loop's lag and its stuck episodes."""
-        self.registry.register(_LoopCollector(watchdog))
+        self.registry.register(cast("Collector", _LoopCollector(watchdog)))
 
     def render(self) -> bytes:
         """Return the metrics in Prometheus' text format; send it as `CONTENT_TYPE`."""
-        return prometheus_client.generate_latest(self.registry)
+        from prometheus_client import generate_latest
+
+        return generate_latest(self.registry)
 
 
-class _LoopCollector(Collector):
+class _LoopCollector:
     def __init__(self, watchdog: Watchdog) -> None:
         self._watchdog = watchdog
 
-    def collect(self) -> Iterable[Metric]:
+    def collect(self) -> "Iterable[Metric]":
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
         lag = self._watchdog.lag()
         late = GaugeMetricFamily(
             "twinspeak_event_loop_lag_seconds", "How late timers ran over about a minute.", labels=["quantile"]
