@@ -14,6 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from tests.persistence.turn_tools import database_file
 from tests.persistence.world import World, settle_in
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.credits import Usage
@@ -215,7 +216,7 @@ class TestMany:
 
     @pytest.mark.parametrize("processes", [1, 2])
     def test_threads_and_processes_that_begin_extend_and_finish(self, world: World, processes: int) -> None:
-        url = f"sqlite:///{world.db._engines[0].url.database}"
+        url = f"sqlite:///{database_file(world)}"
         databases = [world.db, *(Database.open(url) for _ in range(processes - 1))]
         charged: list[int] = []
         problems: list[BaseException] = []

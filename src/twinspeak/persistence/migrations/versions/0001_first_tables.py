@@ -20,6 +20,7 @@ def upgrade() -> None:
     _create_sessions()
     _create_chunks()
     _create_turns()
+    _index_turns()
     _create_holds()
     _create_ledger_entries()
     _create_turn_details()
@@ -318,6 +319,9 @@ def _create_turns() -> None:
         sa.UniqueConstraint("id", "institution_id", name=op.f("uq_turns_id_institution_id")),
         info={"tenant": "own"},
     )
+
+
+def _index_turns() -> None:
     op.create_index(
         op.f("ix_turns_institution_id_user_id_course_id_created"),
         "turns",
