@@ -62,7 +62,7 @@ async def live_server(data_dir: Path, **changes: Any) -> AsyncGenerator[LiveServ
     with bound, prepare(settings) as ground:
         async with running(settings, ground) as live:
             ready = asyncio.Event()
-            server = DrainingServer(config_for(live), live, ready.set)
+            server = DrainingServer(config_for(live, max_payload=settings.socket_max_payload_bytes), live, ready.set)
             async with asyncio.TaskGroup() as group:
                 serving = group.create_task(server._serve([bound]))
                 await ready.wait()

@@ -44,10 +44,18 @@ class Settings(BaseSettings):
     turn_max_rounds: int = Field(default=8, ge=1, le=64)
     turn_max_answer_chars: int = Field(default=400_000, ge=1_000, le=10_000_000)
     turn_log_keep_s: float = Field(default=60, ge=0, le=3_600)
+    turn_abandoned_s: float = Field(default=600, gt=0, le=86_400)
     turn_lease_s: float = Field(default=30, ge=5, le=3_600)
     max_running_turns: int = Field(default=1_000, ge=1)
     turns_per_minute_user: int = Field(default=60, ge=1)
     turns_per_minute_twin: int = Field(default=1_200, ge=1)
+
+    socket_ping_interval_s: float = Field(default=25, gt=0, le=3_600)
+    socket_ping_timeout_s: float = Field(default=20, gt=0, le=3_600)
+    socket_max_payload_bytes: int = Field(default=1_000_000, ge=1_024, le=100_000_000)
+    sockets_per_user: int = Field(default=50, ge=1)
+    sockets_per_address: int = Field(default=2_000, ge=1)
+    max_sockets: int = Field(default=20_000, ge=1)
 
     body_max_bytes: int = Field(default=1_048_576, ge=1_024)
     body_timeout_s: float = Field(default=20, gt=0, le=600)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 from starlette.types import ASGIApp
 
+from twinspeak.app.faces import Core, Faces, build
 from twinspeak.app.offline import Ground
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.errors import CodedError
@@ -22,9 +23,6 @@ from twinspeak.knowledge.retrieve import VaultRetriever
 from twinspeak.providers.directory import Directory, OpenAIAccess
 from twinspeak.services.asking import Resolver
 from twinspeak.services.auth import Auth
-from twinspeak.services.histories import Histories
-from twinspeak.services.origins import Origins
-from twinspeak.services.profiles import Profiles
 from twinspeak.services.rate_limits import RateLimits, Rule
 from twinspeak.services.turn_store import TurnStore
 from twinspeak.settings import Settings
@@ -34,11 +32,8 @@ from twinspeak.telemetry.watchdog import Watchdog
 from twinspeak.tools.builtin.search_uploads import search_uploads_tool
 from twinspeak.tools.registry import Registry
 from twinspeak.tools.runner import Runner
-from twinspeak.transports.http import application
-from twinspeak.transports.openai import routes as openai_face
-from twinspeak.transports.rest import qanda
-from twinspeak.transports.services import Edge, Services, Streaming
-from twinspeak.transports.sse import routes as sse_face
+
+_LONGEST_FAREWELL_S = 3.0
 
 _log = structlog.get_logger(__name__)
 
@@ -75,47 +70,59 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
             cors_origins=settings.cors_origins,
             twin_rule=Rule("turns_twin", settings.turns_per_minute_twin),
         )
-        ports = _ports(ground, resolver, store, models, metrics)
+        retriever = VaultRetriever(ground.db)
+        tools = Runner(Registry([search_uploads_tool(retriever)]))
+        ports = TurnPorts(
+            resolver=resolver,
+            store=store,
+            moderator=None,
+            retriever=retriever,
+            tools=tools,
+            models=models,
+            observer=TurnTelemetry(metrics),
+        )
         turns = TurnRegistry(ports, _limits(settings), keep_s=settings.turn_log_keep_s)
         auth.on_revoked(turns.revoke)
-        services = Services(
+        core = Core(
+            ground=ground,
             auth=auth,
-            profiles=Profiles(ground.db),
-            histories=Histories(ground.db),
             limits=limits,
             turns=turns,
-            records=store,
+            store=store,
             models=models,
-            origins=Origins(ground.db),
+            tools=tools,
             metrics=metrics,
             watchdog=watchdog,
-            database=ground.db.ping,
-            stopping=lambda: turns.stopping,
-            edge=_edge(settings),
-            streaming=Streaming(
-                stream_coalesce_ms=settings.stream_coalesce_ms,
-                stream_heartbeat_s=settings.stream_heartbeat_s,
-                stream_write_timeout_s=settings.stream_write_timeout_s,
-            ),
-            turn_rule=Rule("turns_user", settings.turns_per_minute_user),
         )
-        metrics.watch_loop(watchdog)
-        metrics.watch_database("read", lambda: ground.db.stats().waiting_reads)
-        metrics.watch_database("write", lambda: ground.db.stats().waiting_writes)
+        faces = build(settings, core)
+        _measure(metrics, watchdog, ground)
         await _reap(store)
         background.spawn_forever(watchdog.run(), name="watchdog")
         background.spawn_forever(_reap_forever(store, settings.turn_lease_s / 2), name="reaper")
         stack.push_async_callback(background.aclose)
+        stack.push_async_callback(faces.hub.aclose)
         stack.push_async_callback(turns.aclose)
         stack.push_async_callback(turns.drain, 0)
-        faces = (qanda.ROUTER, sse_face.ROUTER, openai_face.ROUTER)
         yield Running(
-            asgi=application.build(services, faces),
+            asgi=faces.asgi,
             turns=turns,
             models=models,
             metrics=metrics,
-            drain=lambda: background.spawn(turns.drain(settings.drain_s), name="drain"),
+            drain=lambda: background.spawn(_drain(turns, faces, settings.drain_s), name="drain"),
         )
+
+
+async def _drain(turns: TurnRegistry, faces: Faces, patience_s: float) -> None:
+    """End the turns while sockets can still be told, then the sockets."""
+    await turns.drain(patience_s)
+    await faces.hub.finish(_LONGEST_FAREWELL_S)
+    faces.close_sockets("server stopping")
+
+
+def _measure(metrics: Metrics, watchdog: Watchdog, ground: Ground) -> None:
+    metrics.watch_loop(watchdog)
+    metrics.watch_database("read", lambda: ground.db.stats().waiting_reads)
+    metrics.watch_database("write", lambda: ground.db.stats().waiting_writes)
 
 
 def _models(settings: Settings, client: TrustedClient) -> Directory:
@@ -128,19 +135,6 @@ def _models(settings: Settings, client: TrustedClient) -> Directory:
     )
 
 
-def _ports(ground: Ground, resolver: Resolver, store: TurnStore, models: Directory, metrics: Metrics) -> TurnPorts:
-    retriever = VaultRetriever(ground.db)
-    return TurnPorts(
-        resolver=resolver,
-        store=store,
-        moderator=None,
-        retriever=retriever,
-        tools=Runner(Registry([search_uploads_tool(retriever)])),
-        models=models,
-        observer=TurnTelemetry(metrics),
-    )
-
-
 def _limits(settings: Settings) -> TurnLimits:
     return TurnLimits(
         first_token_s=settings.turn_first_token_s,
@@ -150,18 +144,6 @@ def _limits(settings: Settings) -> TurnLimits:
         max_rounds=settings.turn_max_rounds,
         max_answer_chars=settings.turn_max_answer_chars,
         max_running=settings.max_running_turns,
-    )
-
-
-def _edge(settings: Settings) -> Edge:
-    return Edge(
-        body_max_bytes=settings.body_max_bytes,
-        body_timeout_s=settings.body_timeout_s,
-        public_url=settings.public_url,
-        allow_token_in_url=settings.allow_token_in_url,
-        trusted_proxies=settings.trusted_proxies,
-        cors_origins=settings.cors_origins,
-        metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else "",
     )
 
 

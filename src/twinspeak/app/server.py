@@ -78,15 +78,23 @@ async def _serve(settings: Settings, ground: Ground, bound: socket.socket, on_re
             url = settings.public_url or url_of(bound)
             on_ready(url, ground.admin_email, ground.admin_password, live.models.default_id, settings.data_dir)
 
-        await DrainingServer(config_for(live), live, ready).serve(sockets=[bound])
+        await DrainingServer(config_for(live, max_payload=settings.socket_max_payload_bytes), live, ready).serve(
+            sockets=[bound]
+        )
 
 
-def config_for(live: Running) -> uvicorn.Config:
-    """Return how uvicorn is run: no access log of its own, no trust in proxies, no WebSockets yet."""
+def config_for(live: Running, *, max_payload: int) -> uvicorn.Config:
+    """Return how uvicorn is run: no access log of its own, no trust in proxies, no pings but Engine.IO's.
+
+    Compression is off: a stream of small frames costs more to deflate than to send.
+    """
     return uvicorn.Config(
         live.asgi,
         http="httptools",
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=max_payload + 1,
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
         access_log=False,

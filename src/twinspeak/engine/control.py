@@ -18,6 +18,7 @@ class CancelReason(StrEnum):
     REQUESTED = "requested"
     CLIENT_GONE = "client_gone"
     REVOKED = "revoked"
+    ABANDONED = "abandoned"
     SERVER_STOPPING = "server_stopping"
 
 

@@ -15,6 +15,7 @@ from twinspeak.domain.events import (
     AnswerReady,
     TextDelta,
     ThinkingDelta,
+    ThinkingDone,
     TurnEnded,
     TurnEvent,
     TurnFailed,
@@ -191,6 +192,35 @@ class LogReader:
     def pending(self) -> bool:
         """Whether something waits to be read."""
         return self._position < len(self.log)
+
+    def catch_up(self) -> list[TurnEvent]:
+        """Return all there is, as a newcomer should see it, and go on after it.
+
+        Structural events come first, then reasoning that is still open, then the whole text as one delta, then how the
+        turn ended, if it has.
+        """
+        log = self.log
+        thinking = TextBuffer()
+        body: list[TurnEvent] = []
+        end: list[TurnEvent] = []
+        last_round = 0
+        while self.pending:
+            event = self._take()
+            if isinstance(event, ThinkingDelta):
+                thinking.append(event.text)
+                last_round = event.round
+            elif isinstance(event, ThinkingDone):
+                thinking = TextBuffer()
+                body.append(event)
+            elif isinstance(event, _FINAL):
+                end.append(event)
+            elif event is not None and not isinstance(event, TextDelta):
+                body.append(event)
+        if thinking.length:
+            body.append(ThinkingDelta(round=last_round, text=thinking.text()))
+        if self._text:
+            body.append(TextDelta(text=log.text.slice(0, self._text), end=self._text))
+        return body + end
 
     def mute(self) -> None:
         """Return no more text, thinking or tools of this turn to this reader; how it ends is still told."""

@@ -84,6 +84,11 @@ class Turn:
         """The id of the turn, and of its history record."""
         return self.ask.turn_id
 
+    @property
+    def refused(self) -> bool:
+        """Whether the turn was turned away: it has no history, and its log says nothing."""
+        return self._admission.done() and self._admission.exception() is not None
+
     async def admitted(self) -> TurnPlan:
         """Wait until the turn may stream. Raises the coded error that refused it."""
         return await asyncio.shield(self._admission)

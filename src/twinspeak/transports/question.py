@@ -63,6 +63,12 @@ class RequestArgs(_Lenient):
     rag_ignore: Flag = Field(default=None, alias="ragIgnore", description="No search of the vault; wins over ragOnly.")
     user_iso_date: Annotated[Text, Field(max_length=64)] = Field(default=None, alias="userISODate")
     user_timezone: Annotated[Text, Field(max_length=64)] = Field(default=None, alias="userTimezone")
+    socket_id: Annotated[Text, Field(max_length=200)] = Field(
+        default=None, alias="socketId", description="The Socket.IO id of the socket that is to receive the stream."
+    )
+    resumable: Flag = Field(
+        default=None, description="SSE: frames carry ids, and the turn survives a dropped connection."
+    )
     stream_mode: Annotated[Literal["cumulative", "delta"] | None, BeforeValidator(_absent)] = Field(
         default=None, alias="streamMode", description="`delta` leaves the cumulative `prompt` out of stream frames."
     )

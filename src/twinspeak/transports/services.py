@@ -13,13 +13,16 @@ from twinspeak.domain.caller import Caller
 from twinspeak.domain.clock import monotonic
 from twinspeak.domain.models import ModelSpec
 from twinspeak.domain.turn import TurnRecord
+from twinspeak.engine.log import TurnLog
 from twinspeak.engine.registry import TurnRegistry
+from twinspeak.engine.turn import Turn
 from twinspeak.services.auth import Auth
 from twinspeak.services.histories import Histories
 from twinspeak.services.profiles import Profiles
 from twinspeak.services.rate_limits import RateLimits, Rule
 from twinspeak.telemetry.metrics import Metrics
 from twinspeak.telemetry.watchdog import Watchdog
+from twinspeak.transports.audience import Audience
 from twinspeak.transports.http.proxies import TrustedProxies
 
 
@@ -69,6 +72,22 @@ TURNS = Rule("turns_user", 60)
 """Questions of one user; settings say how many really."""
 
 
+class Streams(Protocol):
+    """`socketio.hub.Hub`, as far as the REST face goes."""
+
+    def bind(self, turn: Turn, socket_id: str, *, delta_only: bool, extended: bool) -> None:
+        """Stream a turn to the socket named, or to whoever may have it instead."""
+        ...
+
+    def released(self, turn: Turn) -> bool:
+        """The REST call is gone. Return whether the turn may go on without it."""
+        ...
+
+    def failed(self, turn: Turn) -> bool:
+        """Whether a turn that was to be streamed reaches nobody: `streamingFailed`."""
+        ...
+
+
 def _never() -> bool:
     return False
 
@@ -86,8 +105,9 @@ class Streaming:
 class Services:
     """Everything that routes call.
 
-    `database` tells whether the database answers a query, `stopping` whether the server takes no more turns, `started`
-    is when it began (monotonic), `turn_rule` is the limit of turns a user. `proxies` follows from `edge`.
+    `database` tells whether the database answers a query, `replay` makes a log of a record again, `stopping` whether
+    the server takes no more turns, `started` is when it began (monotonic), `turn_rule` is the limit of turns a user.
+    `proxies` follows from `edge`.
     """
 
     auth: Auth
@@ -101,6 +121,9 @@ class Services:
     metrics: Metrics
     watchdog: Watchdog
     database: Callable[[], Awaitable[bool]]
+    streams: Streams
+    audience: Audience
+    replay: Callable[[TurnRecord], TurnLog]
     stopping: Callable[[], bool] = _never
     edge: Edge = Edge()
     streaming: Streaming = Streaming()

@@ -1,6 +1,7 @@
 """Starting a turn for a request, the same on every face."""
 
 import asyncio
+from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.types import Receive
@@ -44,13 +45,14 @@ def headers(plan: TurnPlan) -> dict[str, str]:
     }
 
 
-async def ended(turn: Turn, receive: Receive) -> None:
-    """Wait until the turn has ended; a client that hangs up meanwhile cancels it (contract 4.2)."""
+async def ended(turn: Turn, receive: Receive, *, may_go_on: Callable[[], bool] = lambda: False) -> None:
+    """Wait until the turn has ended; a client that hangs up meanwhile cancels it, unless it `may_go_on`."""
     try:
         async with asyncio.TaskGroup() as group:
             listener = group.create_task(hang_up(receive), name="listen for hang-up")
             await turn.ended()
             listener.cancel()
     except* ClientGone:
-        turn.cancel(CancelReason.CLIENT_GONE)
+        if not may_go_on():
+            turn.cancel(CancelReason.CLIENT_GONE)
     await turn.ended()

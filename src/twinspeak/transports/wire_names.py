@@ -54,6 +54,10 @@ DONE: Final = "done"
 
 CONNECTED_MESSAGE: Final = "Stream connected"
 
+DELTA_MODE: Final = "delta"
+"""`requestArgs.streamMode` that leaves the cumulative text out."""
+LAST_EVENT_ID: Final = "last-event-id"
+
 SSE_HEADERS: Final = (
     ("content-type", "text/event-stream; charset=utf-8"),
     ("cache-control", "no-cache, no-transform"),
@@ -71,6 +75,23 @@ STREAM_EXAMPLE: Final = (
     'data: {"type":"done"}\n\n'
 )
 """Shown in the API documents."""
+
+# -- the Socket.IO face (contract 4.1 and 4.3) ------------------------------------------------------------------------
+
+SOCKETS_PATH: Final = "/socket.io"
+NAMESPACES: Final = ("/", "/socket.io")
+RECEIVE_STREAM: Final = "RECEIVE_STREAM"
+RELOAD: Final = "RELOAD"
+STREAM_EVENT: Final = "STREAM"
+THINKING_EVENT: Final = "THINKING"
+TOOL_CALL_EVENT: Final = "TOOL_CALL"
+TOOL_PROGRESS_EVENT: Final = "TOOL_PROGRESS"
+TOOL_RESULT_EVENT: Final = "TOOL_RESULT"
+ERROR_EVENT: Final = "ERROR"
+REGISTER_EVENTS: Final = ("register", "register_user", "REGISTER")
+CANCEL_REQUEST: Final = "cancel_request"
+CANCEL_STREAMING: Final = "cancel_streaming"
+CLIENT_ID: Final = "clientId"
 
 # -- the OpenAI-compatible face (contract 4.4) ------------------------------------------------------------------------
 

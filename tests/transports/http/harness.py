@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Collection, Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any
 
 import httpx
 import uvicorn
@@ -70,6 +70,9 @@ class World:
     limits: RateLimits = field(default_factory=RateLimits)
     metrics: Metrics = field(default_factory=Metrics)
     watchdog: Watchdog = field(default_factory=Watchdog)
+    streams: Any = None
+    audience: Any = None
+    replay: Any = None
     database_up: bool = True
     stopping: bool = False
 
@@ -77,8 +80,13 @@ class World:
         return self.database_up
 
     def services(self) -> Services:
-        given = {name: getattr(self, name) for name in Services.__slots__ if hasattr(self, name) and name != "stopping"}
-        return Services(**cast("Any", given), stopping=lambda: self.stopping)
+        """Fill in what is set here; what else has no default is not used by the routes that a test asks."""
+        given: dict[str, Any] = {"stopping": lambda: self.stopping}
+        for one in fields(Services):
+            needed = one.default is MISSING and one.default_factory is MISSING
+            if one.init and one.name not in given and (needed or hasattr(self, one.name)):
+                given[one.name] = getattr(self, one.name, None)
+        return Services(**given)
 
 
 class _Server(uvicorn.Server):

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
+from starlette.types import ASGIApp
 
 from twinspeak import __version__
+from twinspeak.transports import wire_names as wire
 from twinspeak.transports.http import errors
 from twinspeak.transports.http.access_log import AccessLog
 from twinspeak.transports.http.boundary import Boundary
@@ -30,8 +32,16 @@ def _operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def build(services: Services, faces: Sequence[APIRouter] = ()) -> FastAPI:
+def build(
+    services: Services,
+    faces: Sequence[APIRouter] = (),
+    *,
+    allowed: AllowedOrigins | None = None,
+    sockets: ASGIApp | None = None,
+) -> FastAPI:
     """Return the ASGI application of `services`, with the routers of the conversation faces beside our own.
+
+    `sockets` is the Socket.IO face, `allowed` the pages that it and CORS let in.
 
     The framework's own pages are off: its documentation loads scripts from elsewhere. Redirects for a missing slash are
     off too, for they would be built from the Host header that the client sends.
@@ -50,9 +60,12 @@ def build(services: Services, faces: Sequence[APIRouter] = ()) -> FastAPI:
     for router in (*faces, *ROUTERS):
         app.include_router(router)
     errors.install(app)
+    allowed = allowed or AllowedOrigins(services.edge.cors_origins, services.origins.allowed)
+    if sockets is not None:
+        app.mount(wire.SOCKETS_PATH, sockets)
     # The last one added is the outermost: log > safety headers > CORS > boundary > routes.
     app.add_middleware(Boundary)
-    app.add_middleware(Cors, origins=AllowedOrigins(services.edge.cors_origins, services.origins.allowed))
+    app.add_middleware(Cors, origins=allowed)
     app.add_middleware(SafetyHeaders)
     app.add_middleware(AccessLog, observe=services.metrics.http_request)
     return app

@@ -28,13 +28,13 @@ _AS_BEARER = HTTPBearer(
 )
 
 
-async def token_of(request: Request) -> str | None:
+async def token_of(request: Request, *, in_url: bool = False) -> str | None:
     """Return the token, None when there is none; an empty one counts as none.
 
     The first wins of: `x-access-token`, `Authorization: Bearer`, the query where that is allowed, a POST's body.
     """
     found = request.headers.get(wire.ACCESS_TOKEN, "").strip() or _bearer(request.headers.get(wire.AUTHORIZATION, ""))
-    if not found and services_of(request).edge.allow_token_in_url:
+    if not found and (in_url or services_of(request).edge.allow_token_in_url):
         found = request.query_params.get(wire.TOKEN_FIELD, "").strip()
     if not found and request.method == "POST":
         found = _in_body(await request.json())
@@ -62,7 +62,19 @@ async def caller(
 
     Raises AuthenticationRequired, InvalidToken, TokenExpired, AccountSuspended.
     """
-    token = await token_of(request)
+    return await _known(request, await token_of(request))
+
+
+async def caller_by_url(
+    request: Request,
+    _in_header: Annotated[object, Security(_IN_HEADER)] = None,
+    _as_bearer: Annotated[object, Security(_AS_BEARER)] = None,
+) -> Caller:
+    """Do as `caller` does, and take the token from the query too: for clients that cannot set headers."""
+    return await _known(request, await token_of(request, in_url=True))
+
+
+async def _known(request: Request, token: str | None) -> Caller:
     if token is None:
         raise AuthenticationRequired
     if len(token) > _MAX_TOKEN_CHARS:
@@ -74,3 +86,5 @@ async def caller(
 
 SignedIn = Annotated[Caller, Depends(caller)]
 """A parameter of this type makes a route one for signed-in people only."""
+SignedInByUrl = Annotated[Caller, Depends(caller_by_url)]
+"""As `SignedIn`, on event streams by GET (contract section 3)."""

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from twinspeak.transports.http import rate, schemas
 from twinspeak.transports.http.body import BodyLimits, GatedRequest
-from twinspeak.transports.http.caller import SignedIn, caller, token_of
+from twinspeak.transports.http.caller import SignedIn, SignedInByUrl, caller, token_of
 from twinspeak.transports.http.client_ip import client_ip
 from twinspeak.transports.http.origin import origin_of
 from twinspeak.transports.http.request_id import request_id
@@ -20,6 +20,7 @@ __all__ = [
     "GatedRoute",
     "Services",
     "SignedIn",
+    "SignedInByUrl",
     "caller",
     "client_ip",
     "origin_of",

@@ -10,8 +10,9 @@ from starlette.responses import Response
 from twinspeak.domain.errors import ServerStopping
 from twinspeak.domain.turn import Face
 from twinspeak.transports import reply, turns
+from twinspeak.transports import wire_names as wire
 from twinspeak.transports.http import errors
-from twinspeak.transports.http.routes import SignedIn, request_id, router
+from twinspeak.transports.http.routes import SignedIn, request_id, router, services_of
 from twinspeak.transports.question import Question
 
 ROUTER = router("Questions", failures=turns.FAILURES)
@@ -46,11 +47,22 @@ async def qanda(request: Request, caller: SignedIn, question: Question) -> Respo
     """Run one turn. A client that hangs up cancels it; a cancelled turn answers with the part there is."""
     turn = turns.start(request, question.ask(request, caller, Face.REST))
     plan = await turns.admitted(turn)
-    await turns.ended(turn, request.receive)
+    streams, args = services_of(request).streams, question.args
+    if args.socket_id:
+        delta_only = args.stream_mode == wire.DELTA_MODE
+        streams.bind(turn, args.socket_id, delta_only=delta_only, extended=bool(args.extended_events))
+    await turns.ended(turn, request.receive, may_go_on=lambda: streams.released(turn))
     headers = turns.headers(plan)
     if turn.reply is None:
         failure = turn.failure or ServerStopping()
         content, status = errors.body(failure, request_id(request)), failure.status
     else:
-        content, status = {**reply.render(turn.reply), "streamingFailed": False}, 200
+        content, status = {**reply.render(turn.reply), **_streaming(streams.failed(turn))}, 200
     return Response(orjson.dumps(content), status_code=status, media_type="application/json", headers=headers)
+
+
+def _streaming(failed: bool) -> dict[str, Any]:  # noqa: FBT001 -- it is the only thing told
+    """Tell whether the stream that was asked for reached somebody; the outputs are whole anyway (contract 4.3)."""
+    if not failed:
+        return {"streamingFailed": False}
+    return {"streamingFailed": True, "streamingError": "No live socket of yours could be reached."}

@@ -1,19 +1,22 @@
-"""POST /api/ai/personal-stream/qanda-stream (reference 3.2)."""
+"""POST /api/ai/personal-stream/qanda-stream, and GET /api/ai/turns/{turnId}/events to pick a turn up (contract 4.2)."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Header, Path, Query, Request
 from starlette.responses import Response
 
+from twinspeak.domain.errors import NotFound
 from twinspeak.domain.turn import Face
 from twinspeak.engine.control import CancelReason
+from twinspeak.engine.log import Cursor, LogReader, TurnLog
 from twinspeak.engine.turn import Turn
 from twinspeak.transports import turns
 from twinspeak.transports import wire_names as wire
-from twinspeak.transports.http.routes import SignedIn, request_id, router, services_of
-from twinspeak.transports.question import Question
+from twinspeak.transports.http.routes import SignedIn, SignedInByUrl, request_id, router, services_of
+from twinspeak.transports.http.schemas import failures
+from twinspeak.transports.question import Question, object_id
 from twinspeak.transports.sse.render import Renderer
 from twinspeak.transports.stream import EventStream, Pacer, paced
 
@@ -34,26 +37,97 @@ _STREAM_DOC: dict[int | str, dict[str, Any]] = {
     responses=_STREAM_DOC,
 )
 async def qanda_stream(request: Request, caller: SignedIn, question: Question) -> Response:
-    """Run one turn. Closing the connection cancels it; what was answered by then is saved and charged."""
+    """Run one turn. Closing the connection cancels it; what was answered by then is saved and charged.
+
+    With `requestArgs.resumable` it goes on instead, and can be picked up by its id.
+    """
     turn = turns.start(request, question.ask(request, caller, Face.SSE))
     plan = await turns.admitted(turn)
-    streaming = services_of(request).streaming
     args = question.args
-    cumulative = args.stream_mode != "delta"
-    renderer = Renderer(
-        turn.log.text, cumulative=cumulative, extended=bool(args.extended_events), request_id=request_id(request)
+    stream = _Stream(
+        request,
+        turn.log,
+        cumulative=args.stream_mode != wire.DELTA_MODE,
+        extended=bool(args.extended_events),
+        ids=bool(args.resumable),
     )
-    pacer = Pacer(coalesce_ms=streaming.stream_coalesce_ms, cumulative=cumulative)
-    return EventStream(
-        _frames(turn, renderer, pacer, streaming.stream_heartbeat_s),
-        headers={**dict(wire.SSE_HEADERS), **turns.headers(plan)},
+    if args.resumable:
+        return stream.response(_heard(request, turn, stream.frames(turn.log.read())), turns.headers(plan))
+    return stream.response(
+        stream.frames(turn.log.read()),
+        turns.headers(plan),
         on_gone=lambda: turn.cancel(CancelReason.CLIENT_GONE),
-        write_timeout_s=streaming.stream_write_timeout_s,
     )
 
 
-async def _frames(turn: Turn, renderer: Renderer, pacer: Pacer, heartbeat_s: float) -> AsyncGenerator[bytes]:
-    async with aclosing(paced(turn.log.read(), pacer, heartbeat_s=heartbeat_s)) as events:
-        async for event in events:
-            if frame := renderer.frame(event):
+@ROUTER.get(
+    "/api/ai/turns/{turnId}/events",
+    summary="Pick up the stream of a turn",
+    response_class=Response,
+    responses={**_STREAM_DOC, **failures(400)},
+)
+async def turn_events(
+    request: Request,
+    caller: SignedInByUrl,
+    turn_id: Annotated[str, Path(alias="turnId", description="24 hexadecimal digits.")],
+    stream_mode: Annotated[str, Query(alias="streamMode", max_length=20)] = "",
+    last_event_id: Annotated[str, Header(alias=wire.LAST_EVENT_ID, max_length=200)] = "",
+) -> Response:
+    """Stream a turn of the caller's, begun on any face, from its start or after `Last-Event-ID`.
+
+    Nothing comes twice and nothing is left out. Once the turn's events have left memory, they come from its record.
+    """
+    known = object_id(turn_id, "turnId") or ""
+    services = services_of(request)
+    after = Cursor.parse(last_event_id) if last_event_id else None
+    turn = services.turns.find(known, caller.user_id)
+    if turn is not None and turn.refused:
+        raise NotFound
+    log = turn.log if turn is not None else services.replay(await services.records.record(caller, known))
+    stream = _Stream(request, log, cumulative=stream_mode != wire.DELTA_MODE, extended=False, ids=True)
+    frames = stream.frames(log.read(after))
+    return stream.response(frames if turn is None else _heard(request, turn, frames), {wire.TURN_ID_HEADER: known})
+
+
+class _Stream:
+    """One SSE response over a log."""
+
+    def __init__(self, request: Request, log: TurnLog, *, cumulative: bool, extended: bool, ids: bool) -> None:
+        self._streaming = services_of(request).streaming
+        self._pacer = Pacer(coalesce_ms=self._streaming.stream_coalesce_ms, cumulative=cumulative)
+        self._renderer = Renderer(log.text, cumulative=cumulative, extended=extended, request_id=request_id(request))
+        self._ids = ids
+
+    async def frames(self, reader: LogReader) -> AsyncGenerator[bytes]:
+        """Yield the frames, each with the cursor after it when the client wants to resume."""
+        heartbeat_s = self._streaming.stream_heartbeat_s
+        async with aclosing(paced(reader, self._pacer, heartbeat_s=heartbeat_s)) as events:
+            async for event in events:
+                frame = self._renderer.frame(event)
+                if frame and self._ids and event is not None:
+                    frame = b"id: %b\n%b" % (reader.cursor.token.encode(), frame)
+                if frame:
+                    yield frame
+
+    def response(
+        self, frames: AsyncGenerator[bytes], headers: dict[str, str], *, on_gone: Callable[[], None] = lambda: None
+    ) -> EventStream:
+        """Return the response that sends `frames`."""
+        return EventStream(
+            frames,
+            headers={**dict(wire.SSE_HEADERS), **headers},
+            on_gone=on_gone,
+            write_timeout_s=self._streaming.stream_write_timeout_s,
+        )
+
+
+async def _heard(request: Request, turn: Turn, frames: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """Count the reader while it reads: a resumable turn that nobody reads is ended after a while."""
+    audience = services_of(request).audience
+    audience.enter(turn)
+    try:
+        async with aclosing(frames):
+            async for frame in frames:
                 yield frame
+    finally:
+        audience.leave(turn)

@@ -1,0 +1,135 @@
+"""Wiring of the transports: what routes and sockets need, made of the engine and the services."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp
+
+from twinspeak.app.offline import Ground
+from twinspeak.engine.registry import TurnRegistry
+from twinspeak.engine.replay import log_of
+from twinspeak.providers.directory import Directory
+from twinspeak.services.auth import Auth
+from twinspeak.services.histories import Histories
+from twinspeak.services.origins import Origins
+from twinspeak.services.profiles import Profiles
+from twinspeak.services.rate_limits import RateLimits, Rule
+from twinspeak.services.turn_store import TurnStore
+from twinspeak.settings import Settings
+from twinspeak.telemetry.metrics import Metrics
+from twinspeak.telemetry.watchdog import Watchdog
+from twinspeak.tools.runner import Runner
+from twinspeak.transports.audience import Audience
+from twinspeak.transports.http import application
+from twinspeak.transports.http.cors import AllowedOrigins
+from twinspeak.transports.openai import routes as openai_face
+from twinspeak.transports.rest import qanda
+from twinspeak.transports.services import Edge, Services, Streaming
+from twinspeak.transports.socketio.asgi import SocketFace, SocketLimits
+from twinspeak.transports.socketio.events import Events
+from twinspeak.transports.socketio.greeting import Greeter, may_receive
+from twinspeak.transports.socketio.hub import Hub
+from twinspeak.transports.socketio.wire.engine import EngineLimits
+from twinspeak.transports.sse import routes as sse_face
+
+_REPLAYED_TOOL_CHARS = 4_000
+"""Where a turn is replayed from its record, tool results are cut here; records do not keep the twin's setting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What the faces stand on."""
+
+    ground: Ground
+    auth: Auth
+    limits: RateLimits
+    turns: TurnRegistry
+    store: TurnStore
+    models: Directory
+    tools: Runner
+    metrics: Metrics
+    watchdog: Watchdog
+
+
+@dataclass(frozen=True, slots=True)
+class Faces:
+    """The ASGI application, and the sockets it serves."""
+
+    asgi: ASGIApp
+    hub: Hub
+    close_sockets: Callable[[str], None]
+
+
+def build(settings: Settings, core: Core) -> Faces:
+    """Wire REST, SSE, chat completions and Socket.IO onto `core`."""
+    audience = Audience(abandoned_s=settings.turn_abandoned_s)
+    hub = Hub(
+        audience,
+        may_receive(settings.cors_origins),
+        keep_s=settings.turn_log_keep_s,
+        coalesce_ms=settings.stream_coalesce_ms,
+        sockets_per_user=settings.sockets_per_user,
+    )
+    core.auth.on_revoked(hub.revoke)
+    events = Events(hub, core.auth.hold)
+
+    services = _services(settings, core, hub, audience)
+    allowed = AllowedOrigins(settings.cors_origins, services.origins.allowed)
+    sockets = SocketFace(events, Greeter(allowed), _socket_limits(settings))
+    routers = (qanda.ROUTER, sse_face.ROUTER, openai_face.ROUTER)
+    asgi = application.build(services, routers, allowed=allowed, sockets=sockets)
+    return Faces(asgi=asgi, hub=hub, close_sockets=sockets.close_all)
+
+
+def _services(settings: Settings, core: Core, hub: Hub, audience: Audience) -> Services:
+    db = core.ground.db
+    return Services(
+        auth=core.auth,
+        profiles=Profiles(db),
+        histories=Histories(db),
+        limits=core.limits,
+        turns=core.turns,
+        records=core.store,
+        models=core.models,
+        origins=Origins(db),
+        metrics=core.metrics,
+        watchdog=core.watchdog,
+        database=db.ping,
+        streams=hub,
+        audience=audience,
+        replay=lambda record: log_of(record, core.tools, tool_results_max_chars=_REPLAYED_TOOL_CHARS),
+        stopping=lambda: core.turns.stopping,
+        edge=_edge(settings),
+        streaming=Streaming(
+            stream_coalesce_ms=settings.stream_coalesce_ms,
+            stream_heartbeat_s=settings.stream_heartbeat_s,
+            stream_write_timeout_s=settings.stream_write_timeout_s,
+        ),
+        turn_rule=Rule("turns_user", settings.turns_per_minute_user),
+    )
+
+
+def _socket_limits(settings: Settings) -> SocketLimits:
+    return SocketLimits(
+        engine=EngineLimits(
+            ping_interval_s=settings.socket_ping_interval_s,
+            ping_timeout_s=settings.socket_ping_timeout_s,
+            max_payload=settings.socket_max_payload_bytes,
+        ),
+        max_links=settings.max_sockets,
+        links_per_address=settings.sockets_per_address,
+        write_timeout_s=settings.stream_write_timeout_s,
+        post_timeout_s=settings.body_timeout_s,
+    )
+
+
+def _edge(settings: Settings) -> Edge:
+    return Edge(
+        body_max_bytes=settings.body_max_bytes,
+        body_timeout_s=settings.body_timeout_s,
+        public_url=settings.public_url,
+        allow_token_in_url=settings.allow_token_in_url,
+        trusted_proxies=settings.trusted_proxies,
+        cors_origins=settings.cors_origins,
+        metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else "",
+    )
