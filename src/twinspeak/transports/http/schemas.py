@@ -23,7 +23,7 @@ _EXAMPLES: dict[int, type[coded.CodedError]] = {
     503: coded.Overloaded,
     504: coded.ProviderTimeout,
 }
-_MEANINGS = {
+MEANINGS = {
     400: "The request cannot be understood",
     401: "No token, or not a good one",
     402: "Not enough credits",
@@ -67,7 +67,7 @@ class ErrorBody(BaseModel):
 
 def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return OpenAPI `responses` entries for `statuses`; `rest.examples` adds an example to each."""
-    return {status: {"model": ErrorBody, "description": _MEANINGS[status]} for status in statuses}
+    return {status: {"model": ErrorBody, "description": MEANINGS[status]} for status in statuses}
 
 
 def example(status: int) -> dict[str, Any]:

@@ -22,10 +22,20 @@ from twinspeak.transports.stream import EventStream, Pacer, paced
 
 ROUTER = router("Questions", failures=turns.FAILURES)
 
+_CHUNK = '{"id":"chatcmpl-6920","object":"chat.completion.chunk","created":1763717400,"model":"pria","choices":[%s]}'
+_EXAMPLE = "".join(
+    f"data: {data}\n\n"
+    for data in (
+        _CHUNK % '{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null,"logprobs":null}',
+        _CHUNK % '{"index":0,"delta":{"content":"Hello"},"finish_reason":null,"logprobs":null}',
+        _CHUNK % '{"index":0,"delta":{},"finish_reason":"stop","logprobs":null}',
+        wire.STREAM_END,
+    )
+)
 _STREAM_DOC: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "OpenAI's chat completion chunks, then `data: [DONE]`.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
     }
 }
 

@@ -81,7 +81,6 @@ def document(app: FastAPI, *, administration: bool) -> dict[str, Any]:
                 for context in iter_route_contexts(app.routes)
                 if isinstance(context.route, APIRoute) and _administers(context.tags) == administration
             ],
-            separate_input_output_schemas=False,
         )
         kept[administration] = examples.fill_in(made)
     return kept[administration]

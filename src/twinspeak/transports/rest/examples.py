@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, cast
 
-from twinspeak.transports.http.schemas import ErrorBody, example
+from twinspeak.transports.http.schemas import MEANINGS, ErrorBody, example
 
+_FRAMEWORKS = ("HTTPValidationError", "ValidationError")
 _JSON = "application/json"
 _MAX_DEPTH = 8
 """Schemas may name themselves; examples end."""
@@ -15,11 +16,24 @@ Schema = dict[str, Any]
 
 def fill_in(document: Schema) -> Schema:
     """Give every JSON body and reply of an OpenAPI document that has no example one; return the same document."""
+    _our_own_failures(document)
     for _, _, operation in operations(document):
         _fill_in(operation.get("requestBody", {}), document, None)
         for status, reply in operation["responses"].items():
             _fill_in(reply, document, int(status))
     return document
+
+
+def _our_own_failures(document: Schema) -> None:
+    """Put our shape where the framework shows its own: what is wrong with a parameter is told like everything else."""
+    for _, _, operation in operations(document):
+        for status, reply in operation["responses"].items():
+            schema = reply.get("content", {}).get(_JSON, {}).get("schema", {})
+            if name_of(schema.get("$ref", "")) == _FRAMEWORKS[0]:
+                schema["$ref"] = f"#/components/schemas/{ErrorBody.__name__}"
+                reply["description"] = MEANINGS[int(status)]
+    for name in _FRAMEWORKS:
+        document.get("components", {}).get("schemas", {}).pop(name, None)
 
 
 def _fill_in(holder: Schema, document: Schema, status: int | None) -> None:
