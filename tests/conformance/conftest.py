@@ -9,10 +9,17 @@ from typing import TypeVar
 import pytest
 import pytest_asyncio
 
-from tests.conformance.node import Judge, open_judge, packages
+from tests.conformance.node import INSTALL_S, Judge, open_judge, packages
 from tests.conformance.stage import Stage, open_stage
 
 T = TypeVar("T")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the test that happens to be first the time to install the npm packages."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "npm_packages" in item.fixturenames:
+            item.add_marker(pytest.mark.timeout(INSTALL_S + 60))
 
 
 @pytest.fixture(scope="session")
@@ -51,4 +58,11 @@ async def judge(npm_packages: Path) -> AsyncGenerator[Judge]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stage]:
     async with kept_open(open_stage(tmp_path_factory.mktemp("stage"))) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def beating(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stage]:
+    """As `stage`, with a heartbeat every 20 ms."""
+    async with kept_open(open_stage(tmp_path_factory.mktemp("beating"), stream_heartbeat_s=0.02)) as opened:
         yield opened

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from tests.conformance.node import Judge
 from tests.conformance.scripts import PLAIN, SCRIPTS, gated, split_emoji
 from tests.conformance.sse_readers import SSE_READERS, Frame, Read, SseReader
-from tests.conformance.stage import Stage, open_stage
+from tests.conformance.stage import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -54,19 +53,18 @@ async def test_a_cancelled_answer_ends_well(reader: SseReader, stage: Stage, jud
     assert (complete["success"], complete["cancelled"]) == (True, True)
 
 
-async def test_silence_is_filled_with_heartbeats(reader: SseReader, judge: Judge, tmp_path: Path):
-    async with open_stage(tmp_path, stream_heartbeat_s=0.02) as stage:
-        enough = asyncio.Event()
-        stage.upstream.script(gated(PLAIN, enough))
-        beats: list[Frame] = []
+async def test_silence_is_filled_with_heartbeats(reader: SseReader, beating: Stage, judge: Judge):
+    enough = asyncio.Event()
+    beating.upstream.script(gated(PLAIN, enough))
+    beats: list[Frame] = []
 
-        def count(frame: Frame) -> None:
-            if frame["type"] == "stream" and not frame["delta"]:
-                beats.append(frame)
-                if frame["prompt"] == PLAIN:
-                    enough.set()
+    def listen(frame: Frame) -> None:
+        if frame["type"] == "stream" and not frame["delta"]:
+            beats.append(frame)
+            if frame["prompt"] == PLAIN:
+                enough.set()
 
-        read = await reader(stage, judge, stage.body(), count)
+    read = await reader(beating, judge, beating.body(), listen)
     assert_framed(read)
     assert_law(read, PLAIN)
     assert beats[-1] == {"type": "stream", "prompt": PLAIN, "delta": ""}
