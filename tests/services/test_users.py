@@ -83,3 +83,15 @@ def test_what_is_no_password_is_refused(stage: Stage, password: str):
     with pytest.raises(ValidationFailed):
         users.add(stage.db, stage.passwords, Person(email="ada@example.org", password=password))
     assert stage.column(user_table.c.id) == []
+
+
+def test_which_twin_somebody_joins_who_named_none(stage: Stage):
+    assert users.twin_to_join(stage.db, None) is None
+    oak = stage.twin("Oak")
+    assert users.twin_to_join(stage.db, None) == oak
+    elm = stage.twin("Elm")
+    assert users.twin_to_join(stage.db, None) is None
+    assert users.twin_to_join(stage.db, elm.public_id.upper()) == elm
+    for unknown in (new_uuid(), "Elm", ""):
+        with pytest.raises(NotFound):
+            users.twin_to_join(stage.db, unknown)

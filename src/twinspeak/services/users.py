@@ -4,6 +4,7 @@ import msgspec
 
 from twinspeak.domain.errors import NotFound
 from twinspeak.domain.ids import new_secret, parse_uuid
+from twinspeak.domain.institution import Institution
 from twinspeak.domain.people import STARTING_CREDITS
 from twinspeak.persistence.db import Database, Tx
 from twinspeak.persistence.repos import institutions, memberships, users
@@ -55,18 +56,28 @@ def add(db: Database, passwords: PasswordHasher, person: Person) -> Added:
     def store(tx: Tx) -> str:
         user = users.create(tx, new, credits=STARTING_CREDITS)
         if person.twin is not None:
-            join(tx, user.id, person.twin, account_type=person.account_type)
+            _join(tx, user.id, person.twin, account_type=person.account_type)
         return user.id
 
     return Added(user_id=db.write_sync(store), email=email, generated_password=generated)
 
 
-def join(tx: Tx, user_id: str, public_id: str, *, account_type: str) -> None:
-    """Make a user a member of an active twin and that twin the user's active one. Raises NotFound."""
+def twin_to_join(db: Database, public_id: str | None) -> Institution | None:
+    """Return the twin named, or the only one there is; None when there are none or several. Raises NotFound."""
+    return db.read_sync(lambda tx: institutions.only(tx) if public_id is None else _named(tx, public_id))
+
+
+def _join(tx: Tx, user_id: str, public_id: str, *, account_type: str) -> None:
+    """Make a user a member of an active twin, and that twin the user's active one."""
+    institution = _named(tx, public_id)
+    inside = "admin" if account_type == "super" else account_type
+    memberships.create(tx, user_id, institution.id, account_type=inside)
+    users.edit(tx, user_id, {"active_institution_id": institution.id})
+
+
+def _named(tx: Tx, public_id: str) -> Institution:
     parsed = parse_uuid(public_id)
     institution = institutions.by_public_id(tx, parsed) if parsed else None
     if institution is None:
         raise NotFound("There is no digital twin by that public id.")
-    inside = "admin" if account_type == "super" else account_type
-    memberships.create(tx, user_id, institution.id, account_type=inside)
-    users.edit(tx, user_id, {"active_institution_id": institution.id})
+    return institution
