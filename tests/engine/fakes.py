@@ -115,6 +115,7 @@ class MemoryStore:
         self.gates: dict[str, asyncio.Event] = {}
         self.calls: list[str] = []
         self.entered = asyncio.Event()
+        self._saving = 0
         self._awaited: list[tuple[str, int, asyncio.Event]] = []
 
     async def called(self, name: str, times: int = 1) -> None:
@@ -159,13 +160,18 @@ class MemoryStore:
         return more
 
     async def checkpoint(self, turn_id: str, snapshot: Snapshot) -> None:
-        await self._enter("checkpoint")
+        self._saving += 1
+        try:
+            await self._enter("checkpoint")
+        finally:
+            self._saving -= 1
         row = self.rows[turn_id]
         assert row.state is TurnState.RUNNING, "a checkpoint after the end"
         row.snapshots.append(snapshot)
 
     async def finish(self, end: TurnEnd) -> Settlement:
         await self._enter("finish")
+        assert not self._saving, "a checkpoint may be written after the end"
         row = self.rows.get(end.turn_id)
         if row is None:
             raise NotFound
@@ -258,12 +264,14 @@ class FakeProvider:
         self.requests: list[ModelRequest] = []
         self.opened = 0
         self.closed = 0
+        self.closed_by_others = 0
         self.hung_up = asyncio.Event()
         self.reached = asyncio.Event()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[ModelEvent]]:
         actions = self.script[self.opened] if self.opened < len(self.script) else self.beyond
         self.opened += 1
+        opener = asyncio.current_task()
         self.requests.append(request)
         try:
             for action in actions:
@@ -280,6 +288,7 @@ class FakeProvider:
                     await asyncio.sleep(0)
         finally:
             self.closed += 1
+            self.closed_by_others += asyncio.current_task() is not opener
             self.hung_up.set()
 
 

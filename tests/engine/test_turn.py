@@ -123,6 +123,7 @@ async def test_a_model_that_says_nothing_costs_nothing():
     await events_of(turn)
     assert turn.reply is not None
     assert (turn.reply.output, world.end(turn).charge, world.store.balance) == ("", 0, 50)
+    assert world.end(turn).usage == Usage()
 
 
 async def test_a_free_model_needs_no_credits():
@@ -305,7 +306,7 @@ async def test_the_length_of_an_answer_is_bounded():
     await events_of(turn)
     assert turn.reply is not None
     assert (len(turn.reply.output), turn.reply.stop_reason) == (120, "length")
-    assert world.provider.closed == 1
+    assert (world.provider.closed, world.provider.closed_by_others) == (1, 0)
 
 
 async def test_how_the_model_stopped_is_told():

@@ -152,7 +152,7 @@ class _Waiter:
         self.future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     def notice(self, log: TurnLog) -> None:
-        wanted = self.text_from is not None and (self.text_from == 0 or log.text_end >= self.text_from)
+        wanted = self.text_from is not None and log.text_end >= self.text_from
         if wanted or log.has_object_from(len(log) - 1):
             self.wake()
 
