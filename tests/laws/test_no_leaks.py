@@ -16,6 +16,7 @@ BOUNDARIES: dict[str, str] = {
     "src/twinspeak/engine/turn.py::Turn._answer": "a bug in an adapter must not lose the turn: it is saved as failed",
     "src/twinspeak/engine/turn.py::Turn._refusal": "the row is there by then, and its hold must be released",
     "src/twinspeak/engine/turn.py::Turn._save": "tried again; the row keeps its checkpoint, and the reaper settles it",
+    "src/twinspeak/persistence/lanes.py::Lane._run": "whatever a unit of work raises belongs to who awaits it",
     "src/twinspeak/tools/runner.py::Runner.run": "a tool may raise anything; the model is told only that it failed",
 }
 
