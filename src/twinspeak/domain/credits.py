@@ -49,7 +49,7 @@ def charge_for(usage: Usage, price: Price, *, produced: bool) -> int:
     """Return the credits of a turn that did not fail: at least 1 once a paid model has produced any output, else 0."""
     if not produced or price.free:
         return 0
-    return max(1, _ceil(_micro(usage, price)))
+    return max(1, _ceil(micro(usage, price)))
 
 
 def bound_for(prompt_tokens: int, output_tokens: int, price: Price) -> int:
@@ -59,11 +59,11 @@ def bound_for(prompt_tokens: int, output_tokens: int, price: Price) -> int:
     return max(1, _ceil(prompt_tokens * price.input + output_tokens * price.completion))
 
 
-def output_within(credits: int, prompt_tokens: int, price: Price) -> int | None:
-    """Return how many output tokens `credits` pay for after the prompt; None = as many as the model can."""
+def output_within(micro_left: int, prompt_tokens: int, price: Price) -> int | None:
+    """Return how many output tokens `micro_left` micro-credits pay for after the prompt; None = as many as wanted."""
     if price.completion == 0:
         return None
-    return max(0, (credits * MICRO - prompt_tokens * price.input) // price.completion)
+    return max(0, (micro_left - prompt_tokens * price.input) // price.completion)
 
 
 def estimate_tokens(text: str) -> int:
@@ -74,10 +74,11 @@ def estimate_tokens(text: str) -> int:
     return (len(text.encode("utf-8", "replace")) + 3) // 4
 
 
-def _micro(usage: Usage, price: Price) -> int:
+def micro(usage: Usage, price: Price) -> int:
+    """Return the price of `usage` in micro-credits, before rounding and minimum."""
     plain = max(0, usage.input - usage.cached)
     return plain * price.input + usage.cached * price.cached + usage.completion * price.completion
 
 
-def _ceil(micro: int) -> int:
-    return -(-micro // MICRO)
+def _ceil(amount: int) -> int:
+    return -(-amount // MICRO)
