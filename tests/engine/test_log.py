@@ -242,6 +242,25 @@ async def _until_end(reader: LogReader) -> AsyncIterator[TurnEvent]:
         yield event
 
 
+@given(rounds=models.ROUNDS, cuts=CUTS, step=st.integers(0, 30))
+async def test_who_catches_up_goes_on_where_it_got_to(rounds: list[list[ModelEvent]], cuts: list[int], step: int):
+    writer = Writer(rounds, cuts)
+    reader = writer.log.read()
+    caught: list[TurnEvent] = []
+    for number, _ in enumerate(writer.steps()):
+        if number == step:
+            caught = reader.catch_up()
+            assert not reader.pending
+    rest = [event async for event in _until_end(reader)]
+    live = await rest_of(writer.log)
+    assert models.structure(caught + rest) == models.structure(live)
+    assert models.joined(caught + rest) == models.whole_text(rounds)
+    assert sum(isinstance(event, TextDelta) for event in caught) <= 1
+    closed = {event.round for event in caught if isinstance(event, ThinkingDone)}
+    shown = {number: text for number, text in models.thinking_of(live).items() if number not in closed}
+    assert models.thinking_of(caught + rest) == shown
+
+
 async def test_what_a_crash_left_still_ends_for_a_reader_who_saw_more():
     """The checkpoint knows neither tools nor reasoning; the cursor does."""
     writer = Writer([[*call("a"), *call("b", index=1)]], [])
