@@ -58,7 +58,13 @@ async function chat({ base, key, headers, params, helper }, seen) {
   }
 }
 
-const kinds = { sse, parse, chat };
+async function models({ base, key }) {
+  const listed = [];
+  for await (const model of new OpenAI({ baseURL: base, apiKey: key, maxRetries: 0 }).models.list()) listed.push(model);
+  return { listed };
+}
+
+const kinds = { sse, parse, chat, models };
 
 for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
   const { id, kind, ...request } = JSON.parse(line);

@@ -3,13 +3,14 @@
 import asyncio
 from typing import Any
 
+import openai
 import pytest
 
 from tests.conformance.chat_readers import CHAT_READERS, Call, Chat, ChatReader, Chunk
 from tests.conformance.node import Judge
 from tests.conformance.scripts import PLAIN, SCRIPTS, SEARCH, gated
 from tests.conformance.stage import Stage
-from tests.fakes.upstream import text_reply, tool_reply
+from tests.fakes.upstream import MODEL, text_reply, tool_reply
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -124,6 +125,32 @@ async def test_what_openai_clients_send_is_tolerated(reader: ChatReader, stage: 
         "Said before.",
         "And\n\nnow?",
     ]
+
+
+@pytest.mark.parametrize("client", ["python", "node"])
+async def test_models_are_listed(client: str, stage: Stage, judge: Judge):
+    if client == "node":
+        listed = (await judge.ask("models", base=stage.base, key=stage.token))["listed"]
+    else:
+        async with openai.AsyncOpenAI(
+            base_url=stage.base, api_key=stage.token, _strict_response_validation=True
+        ) as opened:
+            listed = [model.to_dict() async for model in opened.models.list()]
+    assert "local" in {model["id"] for model in listed}
+    assert [model["id"] for model in listed if model["default"]] == [MODEL]
+
+
+async def test_passages_alone_are_an_answer(reader: ChatReader, stage: Stage, judge: Judge):
+    await stage.set_twin(rag_only=True, rag_ignore=False)
+    try:
+        chat = await reader(
+            stage, judge, Call({"messages": [{"role": "user", "content": "How are answers streamed?"}]})
+        )
+    finally:
+        await stage.set_twin(rag_only=False, rag_ignore=True)
+    assert_chunks(chat)
+    assert_finished(chat, "stop")
+    assert chat.text.lstrip().startswith("[1]")
 
 
 async def cancel_running(stage: Stage) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.conformance.node import Judge
 from tests.conformance.scripts import PLAIN, SCRIPTS, gated, split_emoji
 from tests.conformance.sse_readers import SSE_READERS, Frame, Read, SseReader
-from tests.conformance.stage import Stage
+from tests.conformance.stage import SSE_PATH, Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -74,6 +74,50 @@ async def test_an_emoji_that_the_model_cut_in_two_arrives_whole(reader: SseReade
     stage.upstream.script(split_emoji())
     read = await reader(stage, judge, stage.body())
     assert_law(read, "🙂")
+
+
+async def test_passages_alone_are_an_answer(reader: SseReader, stage: Stage, judge: Judge):
+    await stage.set_twin(rag_ignore=False)
+    try:
+        asked = {"inputs": ["How are answers streamed?"], "requestArgs": {"ragOnly": True}}
+        read = await reader(stage, judge, asked)
+    finally:
+        await stage.set_twin(rag_ignore=True)
+    assert_framed(read)
+    assert_tools_paired(read)
+    assert [frame["name"] for frame in read.of("tool_call")] == ["search_uploads"]
+    complete = read.of("complete")[0]
+    assert_law(read, complete["outputs"][0])
+    assert len(complete["ragResults"]) == len(complete["sources"]) > 0
+    assert all(f"[{source['number']}]" in complete["outputs"][0] for source in complete["sources"])
+
+
+async def test_thinking_that_the_twin_hides_is_not_sent(reader: SseReader, stage: Stage, judge: Judge):
+    await stage.set_twin(display_thinking_details=False)
+    try:
+        stage.upstream.script(*SCRIPTS["thinking"].replies())
+        read = await reader(stage, judge, stage.body())
+    finally:
+        await stage.set_twin(display_thinking_details=True)
+    assert read.of("thinking") == []
+    assert_law(read, PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "code"),
+    [
+        ({"inputs": ["Hi"]}, {"x-access-token": "no-token"}, 401, "invalid_token"),
+        ({"inputs": ["Hi"]}, {}, 401, "authentication_required"),
+        ({"inputs": ["Hi"], "requestArgs": {"assistantId": "0" * 24}}, None, 404, "not_found"),
+        ({"inputs": []}, None, 422, "validation_failed"),
+    ],
+)
+async def test_a_refusal_is_plain_json(body: Any, headers: dict[str, str] | None, status: int, code: str, stage: Stage):
+    sent = stage.headers if headers is None else headers
+    async with stage.server.http.post(SSE_PATH, json=body, headers=sent) as answer:
+        assert (answer.status, answer.content_type) == (status, "application/json")
+        refused = await answer.json()
+    assert (refused["success"], refused["error"]["code"], refused["error"]["status"]) == (False, code, status)
 
 
 async def cancel_running(stage: Stage) -> None:
