@@ -2,6 +2,7 @@
 
 import asyncio
 import stat
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -215,7 +216,15 @@ def test_foreign_keys_are_on(db: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["nonsense", "mysql://u:secret@h/d", "sqlite://", "sqlite:///:memory:", "postgresql://u:secret@h:port/d"]
+    "url",
+    [
+        "nonsense",
+        "mysql://u:secret@h/d",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "postgresql://u:secret@h:port/d",
+        "postgresql+nodriver://u:secret@h/d",
+    ],
 )
 def test_addresses_that_cannot_work_are_told_without_their_password(url: str) -> None:
     with pytest.raises(OperatorError) as caught:
@@ -223,6 +232,13 @@ def test_addresses_that_cannot_work_are_told_without_their_password(url: str) ->
 
     assert "TWINSPEAK_DATABASE_URL" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_a_missing_driver_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+
+    with pytest.raises(OperatorError, match="driver is not installed"):
+        Database.open("postgresql://u:secret@h/d")
 
 
 def test_the_file_is_its_owners_only(db: Database, tmp_path: Path) -> None:

@@ -171,7 +171,19 @@ def parse_url(url: str) -> URL:
         raise OperatorError(f"TWINSPEAK_DATABASE_URL names {backend}: only sqlite and postgresql are supported.")
     if backend == "sqlite" and (not parsed.database or parsed.database == ":memory:"):
         raise OperatorError("TWINSPEAK_DATABASE_URL needs a file: an SQLite database in memory would lose everything.")
-    return parsed
+    return parsed if backend == "sqlite" else _with_driver(parsed)
+
+
+def _with_driver(url: URL) -> URL:
+    """Choose psycopg where the URL names no driver. Raises OperatorError when the driver is not installed."""
+    named = url if "+" in url.drivername else url.set(drivername="postgresql+psycopg")
+    try:
+        named.get_dialect().import_dbapi()
+    except (ImportError, ArgumentError):
+        raise OperatorError(
+            "TWINSPEAK_DATABASE_URL names PostgreSQL, whose driver is not installed: unset it to use SQLite."
+        ) from None
+    return named
 
 
 def make_engine(url: URL, *, read_only: bool, foreign_keys: bool = True) -> Engine:
