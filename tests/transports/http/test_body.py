@@ -213,11 +213,25 @@ VALUES = st.recursive(
 
 
 @given(value=VALUES, wrap=st.integers(0, MAX_DEPTH + 20), spaces=st.booleans())
-def test_depth_is_counted_outside_strings(value: Any, wrap: int, spaces: bool):  # noqa: FBT001 - hypothesis names it
+def test_depth_is_counted_to_the_level(value: Any, wrap: int, spaces: bool):  # noqa: FBT001 - hypothesis names it
     for _ in range(wrap):
-        value = [value, "]]"]
-    raw_json = json.dumps(value, indent=1 if spaces else None).encode()
-    assert too_deep(raw_json) == (depth(value) > MAX_DEPTH)
+        value = {"]]": value} if spaces else [value, "[["]
+    assert too_deep(value) == (depth(value) > MAX_DEPTH)
+    if depth(value) > MAX_DEPTH:
+        with pytest.raises(InvalidJson):
+            parse(json.dumps(value).encode())
+
+
+def test_a_wide_body_is_no_deep_one():
+    assert len(parse(b"[" + b"{}," * 19_998 + b"[]]")) == 19_999
+    with pytest.raises(InvalidJson):
+        parse(b"[" + b"{}," * 19_999 + b"[]]")
+
+
+@pytest.mark.parametrize("piece", ["[", "{}", '"[', "\\[", '\\"{', '\\\\"["'])
+def test_brackets_in_a_text_count_for_nothing(piece: str):
+    text = piece * (40_000 // len(piece) * 10)
+    assert parse(json.dumps({"inputs": [text]}).encode()) == {"inputs": [text]}
 
 
 def depth(value: Any) -> int:
@@ -245,6 +259,10 @@ def test_any_bytes_are_a_value_or_one_kind_of_error(raw_json: bytes):
 @pytest.mark.parametrize(
     "raw_json",
     [
+        b"[" + b",".join([b"[" * 60 + b"]" * 60] * 8_000) + b"]",
+        b"[" + b'"[",' * 200_000 + b"1",
+        b"[" + b",".join([b"[" * 70 + b"]" * 70] * 7_000) + b"]",
+        b"[" + b",".join([b"[" * 1_000 + b"]" * 1_000] * 500) + b"]",
         b"[" * 1_000_000,
         b"]" * 1_000_000,
         b"[]" * 500_000,
