@@ -127,15 +127,19 @@ class EventStream(Response):
         self._write_timeout_s = write_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- ASGI's signature
-        """Send; watch for the hang-up at the same time."""
+        """Send; watch for the hang-up at the same time. A server that cuts the response short counts as one."""
+        complete = False
         try:
             async with asyncio.TaskGroup() as group:
                 listener = group.create_task(hang_up(receive), name="listen for hang-up")
                 await self._send_all(send)
+                complete = True
                 listener.cancel()
         except* (ClientGone, TimeoutError, OSError):
-            self._on_gone()
+            pass
         finally:
+            if not complete:
+                self._on_gone()
             await self._frames.aclose()
 
     async def _send_all(self, send: Send) -> None:
