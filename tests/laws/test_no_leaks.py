@@ -18,6 +18,7 @@ BOUNDARIES: dict[str, str] = {
     "src/twinspeak/engine/turn.py::Turn._save": "tried again; the row keeps its checkpoint, and the reaper settles it",
     "src/twinspeak/persistence/lanes.py::Lane._run": "whatever a unit of work raises belongs to who awaits it",
     "src/twinspeak/tools/runner.py::Runner.run": "a tool may raise anything; the model is told only that it failed",
+    "src/twinspeak/transports/http/boundary.py::Boundary.__call__": "whoever asked gets a coded 500, the log the rest",
 }
 
 # Where a task may be made outside a TaskGroup: `path::function` -> who owns it.

@@ -67,19 +67,11 @@ SSE_HEADERS: Final = (
 )
 """As the seeds list them; the server adds `transfer-encoding: chunked` itself."""
 
-STREAM_EXAMPLE: Final = (
-    'data: {"type":"connected","message":"Stream connected","turnId":"6920a1b2c3d4e5f60718293a"}\n\n'
-    'data: {"type":"stream","prompt":"Twins answer","delta":"Twins answer"}\n\n'
-    'data: {"type":"complete","success":true,"usage":1234,"outputs":["Twins answer"],"model":"local","cached":0,'
-    '"completion":42}\n\n'
-    'data: {"type":"done"}\n\n'
-)
-"""Shown in the API documents."""
-
 # -- the Socket.IO face (contract 4.1 and 4.3) ------------------------------------------------------------------------
 
 SOCKETS_PATH: Final = "/socket.io"
-NAMESPACES: Final = ("/", "/socket.io")
+NAMESPACES: Final = {"/": "the default", SOCKETS_PATH: "how a JavaScript client reads the seeds' address"}
+"""A dict, for `/` alone is too common a text to be kept to this file."""
 RECEIVE_STREAM: Final = "RECEIVE_STREAM"
 RELOAD: Final = "RELOAD"
 STREAM_EVENT: Final = "STREAM"

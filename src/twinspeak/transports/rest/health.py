@@ -35,7 +35,7 @@ class Database(BaseModel):
     """`state` is 1 when the database answers, 0 when it does not."""
 
     state: int
-    label: Literal["connected", "disconnected"]
+    label: str = Field(examples=[wire.CONNECTED], description="`connected` or `disconnected`.")
 
 
 class Memory(BaseModel):
@@ -96,7 +96,7 @@ async def health(request: Request) -> Health:
         event_loop_lag=EventLoopLag(
             mean_ms=lag.mean_ms, p50_ms=lag.p50_ms, p95_ms=lag.p95_ms, p99_ms=lag.p99_ms, max_ms=lag.max_ms
         ),
-        database=Database(state=int(up), label="connected" if up else "disconnected"),
+        database=Database(state=int(up), label=wire.CONNECTED if up else "disconnected"),
         memory=_memory(),
         dependencies=Dependencies(database="up" if up else "down"),
     )

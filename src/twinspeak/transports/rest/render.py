@@ -4,6 +4,7 @@ import msgspec
 
 from twinspeak.domain.assistant import Assistant
 from twinspeak.domain.clock import iso
+from twinspeak.domain.events import StopReason
 from twinspeak.domain.turn import ToolUse, TurnRecord, TurnState
 from twinspeak.services.auth import SignedIn
 from twinspeak.services.profiles import Profile, TwinProfile
@@ -105,7 +106,7 @@ def record(turn: TurnRecord, *, whole_texts: bool, whole_tools: bool) -> shapes.
         has_thinking=turn.thinking_count > 0,
         thinking_count=turn.thinking_count,
         moderated=turn.moderated,
-        truncated=turn.stop_reason == "length",
+        truncated=turn.stop_reason == StopReason.LENGTH,
         favorite=turn.favorite,
         favorite_name=turn.favorite_name,
         thumb_up_down=turn.thumb,

@@ -22,10 +22,17 @@ from twinspeak.transports.stream import EventStream, Pacer, paced
 
 ROUTER = router("Questions", failures=turns.FAILURES)
 
+_EXAMPLE = (
+    'data: {"type":"connected","message":"Stream connected","turnId":"6920a1b2c3d4e5f60718293a"}\n\n'
+    'data: {"type":"stream","prompt":"Twins answer","delta":"Twins answer"}\n\n'
+    'data: {"type":"complete","success":true,"usage":1234,"outputs":["Twins answer"],"model":"local","cached":0,'
+    '"completion":42}\n\n'
+    'data: {"type":"done"}\n\n'
+)
 _STREAM_DOC: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Server-Sent Events: `data: <json>` frames, from `connected` to `done`.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": wire.STREAM_EXAMPLE}},
+        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
     }
 }
 
