@@ -52,6 +52,7 @@ class Settings(BaseSettings):
 
     socket_ping_interval_s: float = Field(default=25, gt=0, le=3_600)
     socket_ping_timeout_s: float = Field(default=20, gt=0, le=3_600)
+    socket_probe_s: float = Field(default=5, gt=0, le=3_600)
     socket_max_payload_bytes: int = Field(default=1_000_000, ge=1_024, le=100_000_000)
     sockets_per_user: int = Field(default=50, ge=1)
     sockets_per_address: int = Field(default=2_000, ge=1)

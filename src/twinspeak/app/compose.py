@@ -116,7 +116,7 @@ async def _drain(turns: TurnRegistry, faces: Faces, patience_s: float) -> None:
     """End the turns while sockets can still be told, then the sockets."""
     await turns.drain(patience_s)
     await faces.hub.finish(_LONGEST_FAREWELL_S)
-    faces.close_sockets("server stopping")
+    await faces.close_sockets("server stopping")
 
 
 def _measure(metrics: Metrics, watchdog: Watchdog, ground: Ground) -> None:

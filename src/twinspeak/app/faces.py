@@ -1,6 +1,6 @@
 """Wiring of the transports: what routes and sockets need, made of the engine and the services."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp
@@ -28,7 +28,7 @@ from twinspeak.transports.services import Edge, Services, Streaming
 from twinspeak.transports.socketio.asgi import SocketFace, SocketLimits
 from twinspeak.transports.socketio.events import Events
 from twinspeak.transports.socketio.greeting import Greeter, may_receive
-from twinspeak.transports.socketio.hub import Hub
+from twinspeak.transports.socketio.hub import Hub, HubLimits
 from twinspeak.transports.socketio.wire.engine import EngineLimits
 from twinspeak.transports.sse import routes as sse_face
 
@@ -57,7 +57,7 @@ class Faces:
 
     asgi: ASGIApp
     hub: Hub
-    close_sockets: Callable[[str], None]
+    close_sockets: Callable[[str], Awaitable[None]]
 
 
 def build(settings: Settings, core: Core) -> Faces:
@@ -66,9 +66,14 @@ def build(settings: Settings, core: Core) -> Faces:
     hub = Hub(
         audience,
         may_receive(settings.cors_origins),
-        keep_s=settings.turn_log_keep_s,
-        coalesce_ms=settings.stream_coalesce_ms,
-        sockets_per_user=settings.sockets_per_user,
+        core.turns.find,
+        HubLimits(
+            keep_s=settings.turn_log_keep_s,
+            coalesce_ms=settings.stream_coalesce_ms,
+            sockets_per_user=settings.sockets_per_user,
+            probe_s=settings.socket_probe_s,
+            confirm_s=settings.socket_ping_timeout_s,
+        ),
     )
     core.auth.on_revoked(hub.revoke)
     events = Events(hub, core.auth.hold)

@@ -1,35 +1,59 @@
-"""Turns that go on without a listener: how long, before they count as abandoned (contract 4.2)."""
+"""Turns that go on without the call that asked: how long nobody may listen before they are ended (contract 4.2)."""
 
 import asyncio
+from weakref import WeakKeyDictionary, ref
 
 from twinspeak.engine.control import CancelReason
 from twinspeak.engine.turn import Turn
 
 
+class _Listening:
+    """Who is there for one turn. `on_its_own`: no call waits for it any more, so it lives by its listeners."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.on_its_own = False
+        self.clock: asyncio.TimerHandle | None = None
+
+
 class Audience:
-    """Counts who listens to a turn that may go on without its client. Nobody for `abandoned_s` seconds ends it."""
+    """Counts who listens to a turn. One that is on its own ends after `abandoned_s` seconds without anybody.
+
+    Turns are held weakly: a clock that runs keeps no log in memory.
+    """
 
     def __init__(self, *, abandoned_s: float) -> None:
         """Nobody listens to anything yet."""
         self._abandoned_s = abandoned_s
-        self._listeners: dict[str, int] = {}
+        self._turns: WeakKeyDictionary[Turn, _Listening] = WeakKeyDictionary()
 
     def enter(self, turn: Turn) -> None:
-        """Count a listener."""
-        self._listeners[turn.turn_id] = self._listeners.get(turn.turn_id, 0) + 1
+        """Count a listener; the clock stops."""
+        state = self._turns.setdefault(turn, _Listening())
+        state.count += 1
+        if state.clock is not None:
+            state.clock.cancel()
+            state.clock = None
 
-    def leave(self, turn: Turn, *, watch: bool = True) -> None:
-        """Count one less; when it was the last, the clock runs. `watch` False: somebody else still waits for it."""
-        left = self._listeners.pop(turn.turn_id, 1) - 1
-        if left > 0:
-            self._listeners[turn.turn_id] = left
-        elif watch:
-            self.nobody(turn)
+    def leave(self, turn: Turn) -> None:
+        """Count one less."""
+        state = self._turns[turn]
+        state.count -= 1
+        self._watch(turn, state)
 
-    def nobody(self, turn: Turn) -> None:
-        """Run the clock for a turn that nobody listens to now."""
-        asyncio.get_running_loop().call_later(self._abandoned_s, self._end_if_alone, turn)
+    def let_go(self, turn: Turn) -> None:
+        """The call that asked waits no longer, or never did: from now on the turn lives by its listeners."""
+        state = self._turns.setdefault(turn, _Listening())
+        state.on_its_own = True
+        self._watch(turn, state)
 
-    def _end_if_alone(self, turn: Turn) -> None:
-        if turn.turn_id not in self._listeners:
-            turn.cancel(CancelReason.ABANDONED)
+    def _watch(self, turn: Turn, state: _Listening) -> None:
+        if state.on_its_own and state.count == 0 and state.clock is None:
+            loop = asyncio.get_running_loop()
+            state.clock = loop.call_later(self._abandoned_s, _end, ref(turn))
+
+
+def _end(held: "ref[Turn]") -> None:
+    turn = held()
+    if turn is not None:
+        turn.cancel(CancelReason.ABANDONED)

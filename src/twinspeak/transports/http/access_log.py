@@ -14,7 +14,7 @@ from twinspeak.transports.http.client_ip import client_ip
 
 _log = logs.get("http")
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics", "/api/test/health"})
-"""Asked every few seconds by machines: at level debug."""
+"""Asked every few seconds by machines: at level debug, as sockets that poll are."""
 _MAX_PATH = 200
 
 Observe = Callable[[str, str, int, float], None]
@@ -53,7 +53,8 @@ class AccessLog:
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         """`status` 0 means that nothing was answered: the client left, or the request broke."""
         self._observe(scope["method"], _template(scope), status, seconds)
-        say = _log.debug if scope["path"] in _QUIET else _log.info
+        quiet = scope["path"] in _QUIET or scope["path"].startswith(wire.SOCKETS_PATH)
+        say = _log.debug if quiet else _log.info
         say(
             "request",
             method=scope["method"][:20],

@@ -1,25 +1,32 @@
 """What clients send, and what happens then: join, register, cancel, mute (contract 4.3)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import islice
 from typing import Any, cast
 
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.errors import AuthenticationRequired, CallerError, CodedError, RateLimited
 from twinspeak.domain.ids import new_secret, parse_id
 from twinspeak.services.auth import Held
-from twinspeak.telemetry import logs
 from twinspeak.transports import wire_names as wire
 from twinspeak.transports.socketio.hub import Hub
 from twinspeak.transports.socketio.link import Link
 from twinspeak.transports.socketio.sockets import Socket
 from twinspeak.transports.socketio.wire.connection import Connected, Happening, Left, Received
 
-_log = logs.get("sockets")
 _LONGEST_TOKEN = 4_096
 _LONGEST_CLIENT_ID = 128
 _DEPTH = 4
 """How deep a payload is searched for a token: vendors' clients wrap it in a profile, in an object."""
+_TRIES = 3
+"""How many of the tokens in one payload are tried: a profile may hold others than ours."""
+_WIDTH = 64
+"""How many members of an object or list are looked at."""
+_OURS = 500
+"""From this status on it is not the token's fault."""
+_LOOKS_LIKE_ONE = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 
 
 Authenticate = Callable[[str], Awaitable[Held]]
@@ -32,7 +39,13 @@ class Events:
         """Keep the parts."""
         self._hub = hub
         self._authenticate = authenticate
-        self._sockets: dict[str, Socket] = {}
+        self._sockets: dict[Link, dict[str, Socket]] = {}
+        registering = dict.fromkeys(wire.REGISTER_EVENTS, self._on_register)
+        self._handlers: dict[str, Callable[[Socket, list[Any]], Awaitable[dict[str, Any]]]] = {
+            **registering,
+            wire.CANCEL_REQUEST: self._on_cancel,
+            wire.CANCEL_STREAMING: self._on_mute,
+        }
 
     async def handle(self, link: Link, happening: Happening) -> None:
         """Handle one thing that a client did."""
@@ -50,50 +63,54 @@ class Events:
 
     def closed(self, link: Link) -> None:
         """Take every socket of a link out."""
-        for sid in link.connection.joined.values():
-            if (socket := self._sockets.pop(sid, None)) is not None:
-                self._hub.leave(socket)
+        for socket in self._sockets.pop(link, {}).values():
+            self._hub.leave(socket)
 
     async def _join(self, link: Link, asked: Connected) -> None:
-        """Let a client in. A token that is good binds the socket; one that is not proves nothing and harms nothing."""
+        """Let a client in. A token that is good binds the socket; one that is not proves nothing and harms nothing.
+
+        Who is connected is registered: the token is looked at first.
+        """
+        tokens = [*tokens_in(asked.auth), *([link.peer.token] if link.peer.token else [])]
+        held = await self._held(tokens)
+        if isinstance(held, CodedError) and held.status >= _OURS:
+            link.close("could not look at the token")  # the client comes again by itself
+        if link.closed:
+            return
         socket = Socket(new_secret(15), link, asked.namespace)
         socket.client_id = _client_id(asked.auth)
-        self._sockets[socket.sid] = socket
+        if not link.connection.accept(asked.namespace, socket.sid):
+            return
+        self._sockets.setdefault(link, {})[asked.namespace] = socket
         self._hub.join(socket)
-        link.connection.accept(asked.namespace, socket.sid)
-        for token in (token_in(asked.auth), link.peer.token):
-            if token and await self._register(socket, token) is None:
-                return
+        if isinstance(held, Held):
+            self._bind(socket, held)
 
     async def _received(self, link: Link, event: Received) -> None:
-        sid = link.connection.joined.get(event.namespace)
-        socket = self._sockets.get(sid) if sid else None
-        handler = self._handlers().get(event.name)
+        socket = self._sockets.get(link, {}).get(event.namespace)
+        handler = self._handlers.get(event.name)
         if socket is None or handler is None:
             return
         try:
             answer: dict[str, Any] = {"success": True, **await handler(socket, event.args)}
         except CodedError as error:
             detail = {"code": error.code, "status": error.status, "message": error.message}
-            answer = {"success": False, "message": error.message, "error": detail}
+            answer = {"success": False, "message": error.message, wire.ERROR: detail}
         if event.ack is not None:
             link.connection.acknowledge(event.namespace, event.ack, answer)
 
-    def _handlers(self) -> dict[str, Callable[[Socket, list[Any]], Awaitable[dict[str, Any]]]]:
-        registering = dict.fromkeys(wire.REGISTER_EVENTS, self._on_register)
-        return {**registering, wire.CANCEL_REQUEST: self._on_cancel, wire.CANCEL_STREAMING: self._on_mute}
-
     async def _on_register(self, socket: Socket, args: list[Any]) -> dict[str, Any]:
         """Bind by a token anywhere in the payload; anything else is acknowledged and proves nothing."""
-        if args and isinstance(args[0], dict):
-            socket.client_id = _client_id(cast("dict[str, Any]", args[0])) or socket.client_id
-        token = token_in(args)
-        if token is None:
+        client_id = _client_id(args[0]) if args else None
+        held = await self._held(tokens_in(args))
+        if isinstance(held, CodedError) and held.status >= _OURS:
+            raise held
+        if not socket.live or held is None or isinstance(held, CodedError):
             return {"registered": False}
-        error = await self._register(socket, token)
-        if isinstance(error, RateLimited):
-            raise error
-        return {"registered": error is None}
+        socket.client_id = client_id or socket.client_id
+        if not self._bind(socket, held):
+            raise RateLimited("You have too many connections open.", retry_after_s=60)
+        return {"registered": True}
 
     async def _on_cancel(self, socket: Socket, args: list[Any]) -> dict[str, Any]:
         return {"cancelled": self._hub.cancel(socket, _turn_id(args))}
@@ -101,53 +118,67 @@ class Events:
     async def _on_mute(self, socket: Socket, args: list[Any]) -> dict[str, Any]:
         return {"muted": self._hub.mute(socket, _turn_id(args))}
 
-    async def _register(self, socket: Socket, token: str) -> CodedError | None:
-        """Bind a socket by a token; return why not."""
-        try:
-            if len(token) > _LONGEST_TOKEN:
-                raise AuthenticationRequired
-            held = await self._authenticate(token)
-        except CodedError as error:
-            return error
-        if not socket.live:
+    async def _held(self, tokens: Iterator[str] | list[str]) -> Held | CodedError | None:
+        """Return whom the first good token speaks for, else why the last one is none; None without any."""
+        found: Held | CodedError | None = None
+        for token in islice(tokens, _TRIES):
+            found = await self._look_at(token)
+            if isinstance(found, Held):
+                return found
+        return found
+
+    async def _look_at(self, token: str) -> Held | CodedError:
+        """Ask whom a token speaks for, and again if sessions were revoked meanwhile: one of them may be its own."""
+        if len(token) > _LONGEST_TOKEN:
             return AuthenticationRequired()
+        while True:
+            revocations = self._hub.revocations
+            try:
+                held = await self._authenticate(token)
+            except CodedError as error:
+                return error
+            if revocations == self._hub.revocations:
+                return held
+
+    def _bind(self, socket: Socket, held: Held) -> bool:
+        """Register a socket until its token expires. False: the user has too many."""
         if not self._hub.register(socket, held.caller, client_id=socket.client_id):
-            return RateLimited("You have too many connections open.", retry_after_s=60)
+            return False
         wait_s = max(0, held.expires - now_ms()) / 1000
         socket.expiry = asyncio.get_running_loop().call_later(wait_s, socket.link.close, "token expired")
-        return None
+        return True
 
     def _left(self, link: Link, namespace: str) -> None:
-        gone = [socket for socket in self._sockets.values() if socket.link is link and socket.namespace == namespace]
-        for socket in gone:
-            del self._sockets[socket.sid]
+        socket = self._sockets.get(link, {}).pop(namespace, None)
+        if socket is not None:
             self._hub.leave(socket)
-        if not link.connection.joined:
-            _log.debug("last namespace left")
 
 
-def token_in(payload: Any, depth: int = _DEPTH) -> str | None:
-    """Return the first `token` in a payload: a string that looks like one, or a field of that name, however wrapped."""
+def tokens_in(payload: Any, depth: int = _DEPTH) -> Iterator[str]:
+    """Yield what may be a token in a payload, however wrapped: text that looks like one, a field of that name."""
     if isinstance(payload, str):
         bare = payload.removeprefix("Bearer ").strip()
-        return bare if bare.count(".") == 2 else None
+        if _LOOKS_LIKE_ONE.fullmatch(bare):
+            yield bare
     if depth == 0:
-        return None
+        return
+    inner: list[Any] = []
     if isinstance(payload, dict):
         held = cast("dict[str, Any]", payload)
         own = held.get(wire.TOKEN_FIELD)
         if isinstance(own, str) and own:
-            return own.removeprefix("Bearer ").strip()
-        inner = list(held.values())
+            yield own.removeprefix("Bearer ").strip()
+        inner = list(islice((value for name, value in held.items() if name != wire.TOKEN_FIELD), _WIDTH))
     elif isinstance(payload, list):
-        inner = cast("list[Any]", payload)
-    else:
+        inner = cast("list[Any]", payload)[:_WIDTH]
+    for item in inner:
+        yield from tokens_in(item, depth - 1)
+
+
+def _client_id(payload: Any) -> str | None:
+    if not isinstance(payload, dict):
         return None
-    return next((found for item in inner[:64] if (found := token_in(item, depth - 1)) is not None), None)
-
-
-def _client_id(payload: dict[str, Any]) -> str | None:
-    value = payload.get(wire.CLIENT_ID)
+    value = cast("dict[str, Any]", payload).get(wire.CLIENT_ID)
     return value[:_LONGEST_CLIENT_ID] if isinstance(value, str) and value else None
 
 

@@ -4,7 +4,7 @@ from contextlib import aclosing
 
 import msgspec
 
-from twinspeak.domain.events import TurnEvent
+from twinspeak.domain.events import TurnEvent, TurnFailed
 from twinspeak.engine.turn import Turn
 from twinspeak.transports import wire_names as wire
 from twinspeak.transports.socketio.link import Link
@@ -32,12 +32,14 @@ class Feed:
         self._link = link
         self._namespace = namespace
         self._reader = turn.log.read()
+        self._muted = False
         cumulative = not options.delta_only
         self._pacer = Pacer(coalesce_ms=options.coalesce_ms, cumulative=cumulative)
         self._renderer = Renderer(turn.turn_id, turn.log.text, cumulative=cumulative, extended=options.extended)
 
     def mute(self) -> None:
         """Send no more of this turn; the turn goes on."""
+        self._muted = True
         self._reader.mute()
 
     async def run(self, *, catch_up: bool) -> bool:
@@ -62,6 +64,8 @@ class Feed:
             return not self._link.closed
         if not await self._link.room():
             return False
+        if self._muted and not isinstance(event, TurnFailed):  # it was muted while this one waited for room
+            return True
         self._link.connection.emit(self._namespace, wire.RECEIVE_STREAM, payload)
         self._link.touch()
         return True

@@ -2,11 +2,13 @@
 
 A turn goes to the socket that its request named, if that is the same user's or nobody's; else to the user's only live
 registered socket; else it goes on, orphaned, until the same user registers a socket with a token. Nothing is ever sent
-to a socket that somebody else has registered.
+to a socket that somebody else has registered. Decision 017 says what happens when sockets go.
 """
 
 import asyncio
 from collections.abc import Callable, Collection
+
+import msgspec
 
 from twinspeak.domain.caller import Caller
 from twinspeak.engine.control import CancelReason
@@ -17,36 +19,42 @@ from twinspeak.transports.socketio.feed import Feed, FeedOptions
 from twinspeak.transports.socketio.link import Link
 from twinspeak.transports.socketio.sockets import Delivery, Socket
 
-_PROBE_S = 5.0
-"""How long a socket may take to show that it is alive when another one of the user wants its turns."""
-
 MayReceive = Callable[[Socket, Turn], bool]
 """Tells whether a socket's page may be sent a turn of that twin."""
+FindTurn = Callable[[str, str], Turn | None]
+"""(turn id, user id) -> the user's own turn, running or just ended; None for anything else."""
+
+
+class HubLimits(msgspec.Struct, frozen=True):
+    """`keep_s`: how long an ended turn can still be picked up; `coalesce_ms`: see `transports.stream.Pacer`.
+
+    `probe_s`: how long a socket may take to show that it is alive when another one of the user could have its turns.
+    """
+
+    keep_s: float = 60
+    coalesce_ms: int = 20
+    sockets_per_user: int = 50
+    probe_s: float = 5
+    confirm_s: float = 20
 
 
 class Hub:
     """All sockets of this process, and the turns that stream to them."""
 
-    def __init__(
-        self,
-        audience: Audience,
-        may_receive: MayReceive,
-        *,
-        keep_s: float,
-        coalesce_ms: int,
-        sockets_per_user: int = 50,
-    ) -> None:
-        """`keep_s` is how long an ended turn can still be picked up."""
+    def __init__(self, audience: Audience, may_receive: MayReceive, find: FindTurn, limits: HubLimits) -> None:
+        """Nobody is here yet."""
         self._audience = audience
-        self._keep_s = keep_s
-        self._coalesce_ms = coalesce_ms
         self._may_receive = may_receive
-        self._sockets_per_user = sockets_per_user
+        self._find = find
+        self._limits = limits
         self._supervisor = Supervisor("socket feeds")
         self._sockets: dict[str, Socket] = {}
         self._by_user: dict[str, dict[str, Socket]] = {}
         self._deliveries: dict[str, Delivery] = {}
         self._owned: dict[str, dict[str, Delivery]] = {}
+        self._registrations = 0
+        self.revocations = 0
+        """Grows whenever sessions are revoked: whoever looked at a session before must look again."""
 
     # -- sockets ------------------------------------------------------------------------------------------------------
 
@@ -59,42 +67,45 @@ class Hub:
 
         Whatever another user was being sent through it ends here. False: the user has too many sockets.
         """
-        mine = self._by_user.setdefault(caller.user_id, {})
-        if socket.sid not in mine and len(mine) >= self._sockets_per_user:
+        mine = self._by_user.get(caller.user_id, {})
+        if socket.sid not in mine and len(mine) >= self._limits.sockets_per_user:
             return False
         self._unbind(socket)
-        socket.caller, socket.guest_of = caller, None
+        self._registrations += 1
+        socket.caller, socket.registered = caller, self._registrations
         socket.client_id = client_id or socket.client_id
-        mine = self._by_user.setdefault(caller.user_id, {})
-        mine[socket.sid] = socket
+        self._by_user.setdefault(caller.user_id, {})[socket.sid] = socket
         for delivery in list(socket.carried.values()):
             if delivery.user_id != caller.user_id:
                 self._release(delivery)
-        self._supersede(socket, mine)
+        self._ask_others(socket)
         for delivery in tuple(self._owned.get(caller.user_id, {}).values()):
-            wanted = delivery.socket is None and not delivery.confirmed
-            if wanted and self._may_receive(socket, delivery.turn):
+            if self._takes(socket, delivery):
+                self._take_away(delivery)
                 self._deliver(delivery, socket, catch_up=True)
         return True
 
     def leave(self, socket: Socket) -> None:
-        """Take a socket out; its turns go to the user's only other one, or wait."""
+        """Take a socket out; its turns go to another one of the user's, or wait."""
         self._sockets.pop(socket.sid, None)
         self._unbind(socket)
         for delivery in list(socket.carried.values()):
             self._release(delivery)
 
     def alive(self, link: Link) -> None:
-        """Note that the peer has answered: what was sent completely has arrived."""
+        """Note that the peer has sent something: if it was the answer to a ping, what went before it has arrived."""
         if link.session.unanswered:
             return
         for sid in link.connection.joined.values():
             socket = self._sockets.get(sid)
-            for delivery in socket.carried.values() if socket else ():
-                delivery.confirmed = delivery.confirmed or delivery.sent_all
+            for delivery in tuple(socket.carried.values()) if socket else ():
+                if delivery.sent_all and not delivery.confirmed:
+                    delivery.confirmed = delivery.probed
+                    self._probe(delivery, link)
 
     def revoke(self, user_id: str, session_ids: Collection[str] | None = None) -> None:
         """Close the user's sockets: all, or those of the sessions named (sign-out, suspension, password change)."""
+        self.revocations += 1
         for socket in tuple(self._by_user.get(user_id, {}).values()):
             if socket.caller is not None and (session_ids is None or socket.caller.session_id in session_ids):
                 socket.link.close("signed out")
@@ -102,18 +113,22 @@ class Hub:
     # -- turns --------------------------------------------------------------------------------------------------------
 
     def bind(self, turn: Turn, socket_id: str, *, delta_only: bool, extended: bool) -> None:
-        """Stream a turn to the socket that its request named, or to whoever may have it instead."""
-        options = FeedOptions(delta_only=delta_only, extended=extended, coalesce_ms=self._coalesce_ms)
+        """Stream a turn to the socket that its request named, or to whoever may have it instead.
+
+        The call that asked must end with `failed` or `released`.
+        """
+        options = FeedOptions(delta_only=delta_only, extended=extended, coalesce_ms=self._limits.coalesce_ms)
         delivery = Delivery(turn, options)
+        delivery.since = self._registrations
         self._deliveries[turn.turn_id] = delivery
         self._owned.setdefault(delivery.user_id, {})[turn.turn_id] = delivery
         self._supervisor.spawn_forever(self._forget(delivery), name=f"forget {turn.turn_id}")
         named = self._sockets.get(socket_id)
-        socket = named if named is not None and self._fits(named, turn) else self._only_live(turn)
-        if socket is not None:
-            if socket.caller is None:
-                socket.guest_of = turn.turn_id
-            self._deliver(delivery, socket, catch_up=False)
+        if named is not None and self._fits(named, turn):
+            delivery.client_id = named.client_id
+            self._deliver(delivery, named, catch_up=False)
+        elif (heir := self._heir(delivery)) is not None:
+            self._deliver(delivery, heir, catch_up=False)
 
     def released(self, turn: Turn) -> bool:
         """The REST call is gone. Return whether the turn may go on: it may once a socket has had part of it.
@@ -122,32 +137,36 @@ class Hub:
         (decision 017); a turn that nobody takes up is abandoned in the end.
         """
         delivery = self._deliveries.get(turn.turn_id)
-        if delivery is None or not delivery.had_socket:
+        if delivery is None:
             return False
-        delivery.alone = True
-        if delivery.socket is None:
-            self._audience.nobody(turn)
-        return True
+        delivery.answered.set()
+        if delivery.had_socket:
+            self._audience.let_go(turn)
+        return delivery.had_socket
 
     def failed(self, turn: Turn) -> bool:
-        """Whether a turn that was to be streamed reaches nobody: `streamingFailed`."""
+        """The turn has ended. Return whether it was to be streamed and reaches nobody: `streamingFailed`."""
         delivery = self._deliveries.get(turn.turn_id)
-        return delivery is not None and not delivery.reached
+        if delivery is None:
+            return False
+        delivery.answered.set()
+        return not delivery.reached
 
     def cancel(self, socket: Socket, turn_id: str | None) -> list[str]:
-        """Cancel a turn of this socket's, or all that it is being sent; return their ids."""
-        chosen = [delivery for delivery in self._chosen(socket, turn_id) if delivery.turn.step is not Step.ENDED]
-        for delivery in chosen:
-            delivery.turn.cancel(CancelReason.REQUESTED)
-        return [delivery.turn.turn_id for delivery in chosen]
+        """Cancel a turn of the socket's user, or all that the socket is being sent; return their ids."""
+        meant = [turn for turn in self._meant(socket, turn_id) if turn.step is not Step.ENDED]
+        for turn in meant:
+            turn.cancel(CancelReason.REQUESTED)
+        return [turn.turn_id for turn in meant]
 
     def mute(self, socket: Socket, turn_id: str | None) -> list[str]:
         """Send this socket no more of a turn, or of all that it is being sent; the turns go on. Return their ids."""
-        chosen = [delivery for delivery in self._chosen(socket, turn_id) if delivery.socket is socket]
-        for delivery in chosen:
+        carried = [socket.carried.get(turn.turn_id) for turn in self._meant(socket, turn_id)]
+        muted = [delivery for delivery in carried if delivery is not None and delivery.feed is not None]
+        for delivery in muted:
             if delivery.feed is not None:
                 delivery.feed.mute()
-        return [delivery.turn.turn_id for delivery in chosen]
+        return [delivery.turn.turn_id for delivery in muted]
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
@@ -163,70 +182,93 @@ class Hub:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _chosen(self, socket: Socket, turn_id: str | None) -> list[Delivery]:
-        """Return the deliveries meant by `turn_id`: the user's own, or what the socket carries when it names none."""
-        carried = list(socket.carried.values())
-        named = self._deliveries.get(turn_id) if turn_id else None
-        if named is None:
-            return carried
-        if named in carried or (socket.caller is not None and socket.caller.user_id == named.user_id):
-            return [named]
-        return []
+    def _meant(self, socket: Socket, turn_id: str | None) -> list[Turn]:
+        """Return the turn meant by `turn_id` if it is the user's own, else what the socket carries.
+
+        Somebody else's turn is as unknown as one that does not exist.
+        """
+        if turn_id:
+            if (carried := socket.carried.get(turn_id)) is not None:
+                return [carried.turn]
+            own = self._find(turn_id, socket.caller.user_id) if socket.caller is not None else None
+            if own is not None:
+                return [own]
+        return [delivery.turn for delivery in socket.carried.values()]
 
     def _fits(self, socket: Socket, turn: Turn) -> bool:
-        if not socket.live or not self._may_receive(socket, turn):
-            return False
-        if socket.caller is not None:
-            return socket.caller.user_id == turn.ask.caller.user_id
-        return socket.guest_of is None
+        """Whether a request may name this socket: its user's own, or nobody's but that user's guest."""
+        return socket.live and socket.user_id in (None, turn.ask.caller.user_id) and self._may_receive(socket, turn)
 
-    def _only_live(self, turn: Turn) -> Socket | None:
-        mine = [socket for socket in self._by_user.get(turn.ask.caller.user_id, {}).values() if socket.live]
-        return mine[0] if len(mine) == 1 and self._may_receive(mine[0], turn) else None
+    def _takes(self, socket: Socket, delivery: Delivery) -> bool:
+        """Whether a socket that has just registered gets a turn: an orphan, or the one that its own tab asked for."""
+        if delivery.confirmed or delivery.socket is socket or not self._may_receive(socket, delivery.turn):
+            return False
+        same_tab = socket.client_id is not None and socket.client_id == delivery.client_id
+        return delivery.socket is None or same_tab
+
+    def _heir(self, delivery: Delivery) -> Socket | None:
+        """Return who gets a turn whose socket is gone, or not there.
+
+        The user's only live socket; of several, the latest that registered since the turn went to the one that is gone,
+        because it was the next to register although the server learnt too late that the other had died.
+        """
+        mine = self._by_user.get(delivery.user_id, {}).values()
+        live = [each for each in mine if each.live and self._may_receive(each, delivery.turn)]
+        several = len({each.link for each in live}) > 1
+        heirs = [each for each in live if not several or each.registered > delivery.since]
+        return max(heirs, key=lambda each: each.registered, default=None)
 
     def _deliver(self, delivery: Delivery, socket: Socket, *, catch_up: bool) -> None:
-        delivery.socket, delivery.sent_all, delivery.had_socket = socket, False, True
+        delivery.socket, delivery.had_socket = socket, True
+        delivery.sent_all = delivery.probed = False
+        delivery.since = self._registrations
         self._audience.enter(delivery.turn)
         socket.carried[delivery.turn.turn_id] = delivery
         feed = Feed(delivery.turn, socket.link, socket.namespace, delivery.options)
         delivery.feed = feed
-        work = self._run(delivery, feed, catch_up=catch_up)
+        work = self._run(delivery, feed, socket.link, catch_up=catch_up)
         delivery.task = self._supervisor.spawn_forever(work, name=f"feed {delivery.turn.turn_id}")
 
-    async def _run(self, delivery: Delivery, feed: Feed, *, catch_up: bool) -> None:
-        if not await feed.run(catch_up=catch_up) or delivery.feed is not feed or delivery.socket is None:
-            return
-        delivery.sent_all = True
-        if delivery.socket.guest_of == delivery.turn.turn_id:
-            delivery.socket.guest_of = None
-        link = delivery.socket.link
-        link.session.probe_alive(asyncio.get_running_loop().time(), _PROBE_S * 4)
-        link.touch()
+    async def _run(self, delivery: Delivery, feed: Feed, link: Link, *, catch_up: bool) -> None:
+        if await feed.run(catch_up=catch_up) and delivery.feed is feed:
+            delivery.sent_all = True
+            self._probe(delivery, link)
+
+    def _probe(self, delivery: Delivery, link: Link) -> None:
+        """Ask the peer whether it is there, behind the last frame; its answer says that it has all of it.
+
+        A ping that is on its way already says nothing about that: then the peer is asked again after its answer.
+        """
+        if not delivery.confirmed:
+            delivery.probed = not link.session.unanswered
+            link.session.probe_alive(asyncio.get_running_loop().time(), self._limits.confirm_s)
+            link.touch()
 
     def _release(self, delivery: Delivery) -> None:
         """Take a turn from the socket that carries it, and find it another."""
+        self._take_away(delivery)
+        if not delivery.confirmed and (heir := self._heir(delivery)) is not None:
+            self._deliver(delivery, heir, catch_up=True)
+
+    def _take_away(self, delivery: Delivery) -> None:
         if delivery.task is not None:
             delivery.task.cancel()
         if delivery.socket is not None:
             delivery.socket.carried.pop(delivery.turn.turn_id, None)
+            self._audience.leave(delivery.turn)
         delivery.socket = delivery.feed = delivery.task = None
-        self._audience.leave(delivery.turn, watch=delivery.alone)
-        if delivery.confirmed:
-            return
-        other = self._only_live(delivery.turn)
-        if other is not None:
-            self._deliver(delivery, other, catch_up=True)
 
-    def _supersede(self, socket: Socket, mine: dict[str, Socket]) -> None:
-        """Close the half-open twin of a tab that has come back; ask the others that carry turns if they are alive."""
+    def _ask_others(self, socket: Socket) -> None:
+        """Ask the user's other sockets that carry turns, and the twins of this tab, whether they are alive.
+
+        One that is not ends, and its turns find an heir; one that is lives on: tabs never displace each other.
+        """
         now = asyncio.get_running_loop().time()
-        for other in tuple(mine.values()):
-            if other is socket or other.link is socket.link:
-                continue
-            if socket.client_id is not None and other.client_id == socket.client_id:
-                other.link.close("superseded")
-            elif other.carried:
-                other.link.session.probe_alive(now, _PROBE_S)
+        user_id = socket.caller.user_id if socket.caller is not None else ""
+        for other in tuple(self._by_user.get(user_id, {}).values()):
+            twin = socket.client_id is not None and other.client_id == socket.client_id
+            if other.link is not socket.link and (twin or other.carried):
+                other.link.session.probe_alive(now, self._limits.probe_s)
                 other.link.touch()
 
     def _unbind(self, socket: Socket) -> None:
@@ -239,15 +281,19 @@ class Hub:
         mine.pop(socket.sid, None)
         if not mine:
             self._by_user.pop(socket.caller.user_id, None)
+        socket.caller = None
 
     async def _forget(self, delivery: Delivery) -> None:
+        """Wait until a turn is over for everybody: ended, answered, kept for a while, and sent to whom it goes."""
         await delivery.turn.ended()
-        await asyncio.sleep(self._keep_s)
+        await delivery.answered.wait()
+        await asyncio.sleep(self._limits.keep_s)
+        while delivery.task is not None and not delivery.task.done():
+            await asyncio.wait((delivery.task,))
+        self._take_away(delivery)
         turn_id = delivery.turn.turn_id
         self._deliveries.pop(turn_id, None)
         owned = self._owned.get(delivery.user_id, {})
         owned.pop(turn_id, None)
         if not owned:
             self._owned.pop(delivery.user_id, None)
-        if delivery.socket is not None and delivery.sent_all:
-            delivery.socket.carried.pop(turn_id, None)

@@ -96,9 +96,25 @@ class Link:
         self.session.close(reason)
         self.touch()
 
+    def finish(self, reason: str) -> None:
+        """End the session when what waits has been sent."""
+        self._flush()
+        self.session.finish(reason)
+        self.touch()
+
+    async def over(self) -> None:
+        """Sleep until the session is over."""
+        while not self.closed:
+            await self.changed()
+
     async def receive(self, messages: list[Message]) -> None:
-        """Handle messages of the peer, one after the other. A bad one closes the session."""
+        """Handle the messages of one frame or body in order. A bad one, or one too many, closes the session.
+
+        A frame without any (a pong, a noop) counts as one: they cost us time as well.
+        """
         async with self._receiving:
+            if not messages and not self._within_rate():
+                self.session.close("too many frames")
             for message in messages:
                 if self.closed:
                     break

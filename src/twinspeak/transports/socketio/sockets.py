@@ -18,7 +18,8 @@ class Socket:
         self.namespace = namespace
         self.caller: Caller | None = None
         self.client_id: str | None = None
-        self.guest_of: str | None = None
+        self.registered = 0
+        """Larger than that of every socket that registered before."""
         self.expiry: asyncio.TimerHandle | None = None
         self.carried: dict[str, Delivery] = {}
 
@@ -26,6 +27,13 @@ class Socket:
     def live(self) -> bool:
         """Whether anything sent can still arrive, as far as is known."""
         return not self.link.closed and self.namespace in self.link.connection.joined
+
+    @property
+    def user_id(self) -> str | None:
+        """Whose it is now: the user's who registered it, else the one's whose turn it is being sent as a guest."""
+        if self.caller is not None:
+            return self.caller.user_id
+        return next((each.user_id for each in self.carried.values() if not each.sent_all), None)
 
 
 class Delivery:
@@ -38,14 +46,20 @@ class Delivery:
         self.socket: Socket | None = None
         self.feed: Feed | None = None
         self.task: asyncio.Task[None] | None = None
+        self.answered = asyncio.Event()
+        """The REST call that asked has ended, or is gone."""
+        self.client_id: str | None = None
+        """The tab that asked, where it said which it is; that tab may take its turn back from another one."""
+        self.since = 0
+        """Sockets registered after it went to its socket have a larger number."""
         self.had_socket = False
         """Some socket has had it."""
-        self.alone = False
-        """The REST call that asked is gone."""
         self.sent_all = False
         """The last frame was handed to the link."""
+        self.probed = False
+        """And the peer was asked behind it whether it is there."""
         self.confirmed = False
-        """The peer has answered since."""
+        """And has answered."""
 
     @property
     def user_id(self) -> str:

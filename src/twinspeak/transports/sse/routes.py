@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Header, Path, Query, Request
 from starlette.responses import Response
 
-from twinspeak.domain.errors import NotFound
+from twinspeak.domain.errors import CodedError, NotFound
 from twinspeak.domain.turn import Face
 from twinspeak.engine.control import CancelReason
 from twinspeak.engine.log import Cursor, LogReader, TurnLog
@@ -59,6 +59,7 @@ async def qanda_stream(request: Request, caller: SignedIn, question: Question) -
         ids=bool(args.resumable),
     )
     if args.resumable:
+        services_of(request).audience.let_go(turn)
         return stream.response(_heard(request, turn, stream.frames(turn.log.read())), turns.headers(plan))
     return stream.response(
         stream.frames(turn.log.read()),
@@ -88,12 +89,20 @@ async def turn_events(
     services = services_of(request)
     after = Cursor.parse(last_event_id) if last_event_id else None
     turn = services.turns.find(known, caller.user_id)
-    if turn is not None and turn.refused:
-        raise NotFound
+    if turn is not None:
+        await _begun(turn)
     log = turn.log if turn is not None else services.replay(await services.records.record(caller, known))
     stream = _Stream(request, log, cumulative=stream_mode != wire.DELTA_MODE, extended=False, ids=True)
     frames = stream.frames(log.read(after))
     return stream.response(frames if turn is None else _heard(request, turn, frames), {wire.TURN_ID_HEADER: known})
+
+
+async def _begun(turn: Turn) -> None:
+    """Wait until the turn has something to show. Raises NotFound for one that is refused: it leaves no trace."""
+    try:
+        await turn.admitted()
+    except CodedError:
+        raise NotFound from None
 
 
 class _Stream:
@@ -129,7 +138,7 @@ class _Stream:
 
 
 async def _heard(request: Request, turn: Turn, frames: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    """Count the reader while it reads: a resumable turn that nobody reads is ended after a while."""
+    """Count the reader while it reads: a turn on its own that nobody reads is ended after a while."""
     audience = services_of(request).audience
     audience.enter(turn)
     try:
