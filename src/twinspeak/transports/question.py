@@ -1,8 +1,8 @@
 """The body of a question, as REST and SSE take it (contract section 4, reference 3.1), and the `Ask` it becomes."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator
 from starlette.requests import Request
 
 from twinspeak.domain.caller import Caller
@@ -10,6 +10,7 @@ from twinspeak.domain.conversation import CourseRef
 from twinspeak.domain.errors import InvalidId
 from twinspeak.domain.ids import new_id, parse_id
 from twinspeak.domain.turn import Ask, Face
+from twinspeak.transports import wire_names as wire
 from twinspeak.transports.http.routes import origin_of, request_id
 
 LARGEST_NUMBER = 2**53 - 1
@@ -20,7 +21,18 @@ def _absent(value: Any) -> Any:
     return None if value == "" else value
 
 
+# A bound stands inside the union: around it, pydantic applies it to None as well, and breaks.
+def _stream_mode(value: str | None) -> str | None:
+    if value not in (None, *wire.STREAM_MODES):
+        raise ValueError(f"must be one of {', '.join(wire.STREAM_MODES)}")
+    return value
+
+
 Text = Annotated[str | None, BeforeValidator(_absent)]
+SocketId = Annotated[Annotated[str, StringConstraints(max_length=200)] | None, BeforeValidator(_absent)]
+Name = Annotated[Annotated[str, StringConstraints(max_length=500)] | None, BeforeValidator(_absent)]
+Word = Annotated[Annotated[str, StringConstraints(max_length=64)] | None, BeforeValidator(_absent)]
+CourseId = Annotated[Annotated[int, Field(ge=0, le=LARGEST_NUMBER)] | None, BeforeValidator(_absent)]
 Flag = Annotated[bool | None, BeforeValidator(_absent)]
 Input = Annotated[str, StringConstraints(min_length=1)]
 
@@ -40,11 +52,11 @@ class CourseAssistant(_Lenient):
 class SelectedCourse(_Lenient):
     """The conversation."""
 
-    course_id: Annotated[int | None, BeforeValidator(_absent), Field(ge=0, le=LARGEST_NUMBER)] = Field(
+    course_id: CourseId = Field(
         default=None, description="Chosen by the client, epoch milliseconds; 0 is the unassigned bucket; absent = new."
     )
-    course_name: Annotated[Text, Field(max_length=500)] = None
-    assistant: CourseAssistant | None = None
+    course_name: Name = None
+    assistant: Annotated[CourseAssistant | None, BeforeValidator(_absent)] = None
 
     @field_validator("course_id", mode="before")
     @classmethod
@@ -58,18 +70,20 @@ class RequestArgs(_Lenient):
 
     institution_public_id: Text = Field(default=None, alias="institutionPublicId", description="The twin to ask.")
     assistant_id: Text = Field(default=None, alias="assistantId", description="24 hexadecimal digits.")
-    selected_course: SelectedCourse | None = Field(default=None, alias="selectedCourse")
+    selected_course: Annotated[SelectedCourse | None, BeforeValidator(_absent)] = Field(
+        default=None, alias="selectedCourse"
+    )
     rag_only: Flag = Field(default=None, alias="ragOnly", description="Passages only, no model.")
     rag_ignore: Flag = Field(default=None, alias="ragIgnore", description="No search of the vault; wins over ragOnly.")
-    user_iso_date: Annotated[Text, Field(max_length=64)] = Field(default=None, alias="userISODate")
-    user_timezone: Annotated[Text, Field(max_length=64)] = Field(default=None, alias="userTimezone")
-    socket_id: Annotated[Text, Field(max_length=200)] = Field(
+    user_iso_date: Word = Field(default=None, alias="userISODate")
+    user_timezone: Word = Field(default=None, alias="userTimezone")
+    socket_id: SocketId = Field(
         default=None, alias="socketId", description="The Socket.IO id of the socket that is to receive the stream."
     )
     resumable: Flag = Field(
         default=None, description="SSE: frames carry ids, and the turn survives a dropped connection."
     )
-    stream_mode: Annotated[Literal["cumulative", "delta"] | None, BeforeValidator(_absent)] = Field(
+    stream_mode: Annotated[Text, AfterValidator(_stream_mode)] = Field(
         default=None, alias="streamMode", description="`delta` leaves the cumulative `prompt` out of stream frames."
     )
     extended_events: Flag = Field(default=None, alias="extendedEvents", description="Also send `tool_progress`.")

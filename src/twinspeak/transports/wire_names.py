@@ -54,8 +54,9 @@ DONE: Final = "done"
 
 CONNECTED_MESSAGE: Final = "Stream connected"
 
-DELTA_MODE: Final = "delta"
-"""`requestArgs.streamMode` that leaves the cumulative text out."""
+DELTA: Final = "delta"
+"""New text in a frame, and the stream mode that sends nothing else."""
+STREAM_MODES: Final = ("cumulative", DELTA)
 LAST_EVENT_ID: Final = "last-event-id"
 
 SSE_HEADERS: Final = (
@@ -84,6 +85,8 @@ REGISTER_EVENTS: Final = ("register", "register_user", "REGISTER")
 CANCEL_REQUEST: Final = "cancel_request"
 CANCEL_STREAMING: Final = "cancel_streaming"
 CLIENT_ID: Final = "clientId"
+POST_OK: Final = "ok"
+"""What a POST of the polling transport is answered with."""
 
 # -- the OpenAI-compatible face (contract 4.4) ------------------------------------------------------------------------
 
@@ -91,7 +94,8 @@ CHUNK_OBJECT: Final = "chat.completion.chunk"
 COMPLETION_OBJECT: Final = "chat.completion"
 CHAT_ID_PREFIX: Final = "chatcmpl-"
 STREAM_END: Final = "[DONE]"
-FINISH_STOP: Final = "stop"
+STOP: Final = "stop"
+"""A finish reason, and the request field."""
 FINISH_LENGTH: Final = "length"
 FINISH_FILTERED: Final = "content_filter"
 ROLE_ASSISTANT: Final = "assistant"

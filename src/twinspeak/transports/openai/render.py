@@ -77,7 +77,7 @@ class Renderer:
         return self._chunk({"content": text})
 
     def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": {**delta, "model": self._model}, "finish_reason": finish, "logprobs": None}
+        choice = {"index": 0, wire.DELTA: {**delta, "model": self._model}, "finish_reason": finish, "logprobs": None}
         chunk: dict[str, Any] = {**self._head, "choices": [choice]}
         if self._include_usage:
             chunk["usage"] = None
@@ -101,7 +101,7 @@ def finish_reason(reply: TurnReply) -> str:
     """Return OpenAI's word for why the answer ended."""
     if reply.moderated or reply.stop_reason == StopReason.REFUSED:
         return wire.FINISH_FILTERED
-    return wire.FINISH_LENGTH if reply.stop_reason == StopReason.LENGTH else wire.FINISH_STOP
+    return wire.FINISH_LENGTH if reply.stop_reason == StopReason.LENGTH else wire.STOP
 
 
 def usage(counted: Usage) -> dict[str, Any]:

@@ -46,11 +46,14 @@ class ChatCompletion(BaseModel):
     """A chat completion request. Everything else that OpenAI knows is accepted and ignored."""
 
     model_config = ConfigDict(
-        extra="allow", json_schema_extra={"example": {"model": "pria", "messages": [{"role": "user", "content": "Hi"}]}}
+        extra="allow",
+        json_schema_extra={"example": {"model": "pria", "messages": [{"role": wire.ROLE_USER, "content": "Hi"}]}},
     )
 
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=2_000)]
-    model: str | None = Field(default=None, description="Echoed; a twin's publicId here names the twin.")
+    model: str | None = Field(
+        default=None, max_length=256, description="Echoed; a twin's publicId here names the twin."
+    )
 
     @property
     def echoed_model(self) -> str:
@@ -101,7 +104,7 @@ class ChatCompletion(BaseModel):
     def _sampling(self) -> Sampling:
         limit = self.field("max_completion_tokens") or self.field("max_tokens")
         temperature = self.field("temperature")
-        stop = self.field("stop")
+        stop = self.field(wire.STOP)
         stops: list[Any] = cast("list[Any]", stop) if isinstance(stop, list) else [stop]
         return Sampling(
             max_tokens=limit if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0 else None,

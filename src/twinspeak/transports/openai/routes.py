@@ -50,7 +50,7 @@ async def chat_completions(request: Request, caller: SignedIn, body: ChatComplet
     """Run one turn on the last user message. Always streams, but where the twin honours `stream: false`."""
     turn = turns.start(request, body.ask(request, caller))
     plan = await turns.admitted(turn)
-    if _compatible(plan) and body.field("stream") is False:
+    if _compatible(plan) and body.field(wire.STREAM) is False:
         return await _whole(request, turn, plan, body)
     streaming = services_of(request).streaming
     renderer = render.Renderer(

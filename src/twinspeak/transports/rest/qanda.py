@@ -49,7 +49,7 @@ async def qanda(request: Request, caller: SignedIn, question: Question) -> Respo
     plan = await turns.admitted(turn)
     streams, args = services_of(request).streams, question.args
     if args.socket_id:
-        delta_only = args.stream_mode == wire.DELTA_MODE
+        delta_only = args.stream_mode == wire.DELTA
         streams.bind(turn, args.socket_id, delta_only=delta_only, extended=bool(args.extended_events))
     await turns.ended(turn, request.receive, may_go_on=lambda: streams.released(turn))
     headers = turns.headers(plan)

@@ -161,7 +161,7 @@ class SocketFace:
             link.session.end_post()
             link.touch()
         self._events.alive(link)
-        return PlainTextResponse("ok")
+        return PlainTextResponse(wire.POST_OK)
 
     async def _read(self, request: Request, link: Link) -> bytes:
         """Read a body within its bounds. Raises ProtocolError, TimeoutError, ClientDisconnect."""

@@ -39,7 +39,7 @@ class Renderer:
                 return {"type": wire.RELOAD}
             case TextDelta():
                 prompt = {"prompt": self._text.slice(0, event.end)} if self._cumulative else {}
-                return {"type": wire.STREAM_EVENT, **prompt, "delta": event.text}
+                return {"type": wire.STREAM_EVENT, **prompt, wire.DELTA: event.text}
             case ThinkingDelta() | ThinkingDone():
                 return _thinking(event)
             case ToolStarted() | ToolProgress() | ToolFinished():
@@ -53,8 +53,8 @@ class Renderer:
 def _thinking(event: ThinkingDelta | ThinkingDone) -> dict[str, Any]:
     body: dict[str, Any] = {"type": wire.THINKING_EVENT, "id": f"round-{event.round}", "round": event.round}
     if isinstance(event, ThinkingDelta):
-        return {**body, "delta": event.text}
-    body |= {"text": event.text, "done": True}
+        return {**body, wire.DELTA: event.text}
+    body |= {"text": event.text, wire.DONE: True}
     return body if event.signature is None else {**body, "signature": event.signature}
 
 

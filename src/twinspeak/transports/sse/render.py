@@ -46,7 +46,7 @@ class Renderer:
         body: dict[str, Any] = {"type": wire.STREAM}
         if self._cumulative:
             body["prompt"] = self._text.slice(0, self._end)
-        body["delta"] = event.text if event else ""
+        body[wire.DELTA] = event.text if event else ""
         return data_frame(body)
 
     def _body(self, event: TurnEvent) -> dict[str, Any] | None:  # noqa: PLR0911 -- one return a kind of event
@@ -96,6 +96,6 @@ class Renderer:
 def _thinking(event: ThinkingDelta | ThinkingDone) -> dict[str, Any]:
     body: dict[str, Any] = {"type": wire.THINKING, "id": f"round-{event.round}", "round": event.round}
     if isinstance(event, ThinkingDelta):
-        return {**body, "delta": event.text}
-    body |= {"text": event.text, "done": True}
+        return {**body, wire.DELTA: event.text}
+    body |= {"text": event.text, wire.DONE: True}
     return body if event.signature is None else {**body, "signature": event.signature}

@@ -54,7 +54,7 @@ async def qanda_stream(request: Request, caller: SignedIn, question: Question) -
     stream = _Stream(
         request,
         turn.log,
-        cumulative=args.stream_mode != wire.DELTA_MODE,
+        cumulative=args.stream_mode != wire.DELTA,
         extended=bool(args.extended_events),
         ids=bool(args.resumable),
     )
@@ -92,7 +92,7 @@ async def turn_events(
     if turn is not None:
         await _begun(turn)
     log = turn.log if turn is not None else services.replay(await services.records.record(caller, known))
-    stream = _Stream(request, log, cumulative=stream_mode != wire.DELTA_MODE, extended=False, ids=True)
+    stream = _Stream(request, log, cumulative=stream_mode != wire.DELTA, extended=False, ids=True)
     frames = stream.frames(log.read(after))
     return stream.response(frames if turn is None else _heard(request, turn, frames), {wire.TURN_ID_HEADER: known})
 

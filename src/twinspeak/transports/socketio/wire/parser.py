@@ -161,7 +161,7 @@ def _filled(data: Any, buffers: list[bytes]) -> Any:
         if held.get(_PLACEHOLDER) is True:
             number = held.get(_NUM)
             if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < len(buffers):
-                raise ProtocolError("a placeholder names no attachment")
+                raise ProtocolError("a mark names no attachment")
             return buffers[number]
         return {key: _filled(value, buffers) for key, value in held.items()}
     if isinstance(data, list):
