@@ -185,6 +185,10 @@ class MemoryStore:
             )
         return row.settlement
 
+    def expected(self, end: TurnEnd) -> Settlement:
+        left = self.balance - end.charge
+        return Settlement(credits=end.charge, total_credits=left, credits_used=end.charge, institution_credits=None)
+
 
 class FakeModerator:
     def __init__(self) -> None:

@@ -10,13 +10,14 @@ from tests.engine.test_turn import events_of, soon
 from twinspeak.domain.errors import Overloaded, ProviderFailed, ToolError
 from twinspeak.domain.events import AnswerReady, ModelThinking, ModelUsage, ToolFinished, TurnFailed, TurnStarted
 from twinspeak.domain.turn import ToolCall, ToolMessage, ToolOutcome, TurnState
-from twinspeak.engine import turn as turn_module
+from twinspeak.engine import saving
 from twinspeak.engine.ports import ToolContext
 
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turn_module, "_SAVE_PAUSE_S", 0.001)
+    monkeypatch.setattr(saving, "FIRST_PAUSE_S", 0.001)
+    monkeypatch.setattr(saving, "LONGEST_PAUSE_S", 0.002)
 
 
 @pytest.mark.parametrize(
@@ -216,17 +217,71 @@ async def test_a_store_that_is_down_for_a_moment_saves_in_the_end(error: Excepti
     assert world.store.calls.count("finish") == 3
 
 
-async def test_a_store_that_stays_down_is_told_and_leaves_the_row():
-    world = World()
+async def test_a_store_that_stays_down_delays_the_answer_only_a_little_and_settles_once_it_is_back():
+    world = World(save_patience_s=0.02)
+    gate = world.store.gates["finish"] = asyncio.Event()
     world.store.breaks["finish"] = [OSError() for _ in range(9)]
     turn = world.start([text("x")])
     events = await events_of(turn)
-    assert not [event for event in events if isinstance(event, AnswerReady)]
-    assert turn.failure is not None
-    assert turn.failure.code == "overloaded"
+    assert isinstance(events[-2], AnswerReady)
+    assert turn.reply is not None
+    assert turn.reply.output == "x"
+    assert not turn.reply.settled
+    assert turn.reply.settlement.total_credits == 49
+    assert turn.finishing
     assert world.row(turn).state is TurnState.RUNNING
-    assert world.store.calls.count("finish") == 4
+    assert world.registry.find(turn.turn_id, turn.ask.caller.user_id) is turn
+    assert turn.turn_id in world.registry.unsaved
+    assert (len(world.registry), world.registry.finishing) == (0, 1)
+    gate.set()
+    await soon(turn.saved())
+    await asyncio.sleep(0)
+    assert not turn.finishing
+    assert world.row(turn).settlement == turn.reply.settlement
+    assert world.store.calls.count("finish") == 10
     assert len(world.observer.ended) == 1
+    assert not world.registry.unsaved
+
+
+async def test_a_failed_turn_that_cannot_be_saved_tells_its_own_failure():
+    world = World(save_patience_s=0.001)
+    world.store.gates["finish"] = asyncio.Event()
+    turn = world.start([text("x"), ProviderFailed()])
+    await events_of(turn)
+    assert turn.failure is not None
+    assert turn.failure.code == "provider_failed"
+    assert turn.finishing
+    world.store.gates["finish"].set()
+    await soon(turn.saved())
+    assert world.end(turn).state is TurnState.FAILED
+
+
+async def test_turns_that_wait_to_be_saved_count_as_running():
+    world = World(save_patience_s=0.001, max_running=1)
+    world.store.gates["finish"] = asyncio.Event()
+    turn = world.start([text("x")])
+    await events_of(turn)
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        world.start([text("y")])
+    world.store.gates["finish"].set()
+    await soon(turn.saved())
+    await asyncio.sleep(0)
+    await events_of(world.start([text("y")]))
+
+
+async def test_a_turn_without_a_row_is_not_tried_for_ever():
+    world = World()
+    gate = asyncio.Event()
+    turn = world.start([text("x"), gate])
+    await soon(world.provider.reached.wait())
+    del world.store.rows[turn.turn_id]
+    gate.set()
+    await events_of(turn)
+    assert turn.reply is not None
+    assert not turn.reply.settled
+    assert not turn.finishing
+    assert world.store.calls.count("finish") == 1
 
 
 async def test_text_is_saved_while_it_comes():

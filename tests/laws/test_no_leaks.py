@@ -9,13 +9,14 @@ from tests.laws.source import parse, project_files, python_files, read
 
 # Where everything may be caught: `path::function` -> why this is a boundary. An entry that catches nothing is an error.
 BOUNDARIES: dict[str, str] = {
+    "src/twinspeak/app/compose.py::_reap": "a reaper that died of an outage would never settle what the outage left",
     "src/twinspeak/cli/commands.py::_reporting": "whoever typed it gets words and an exit code; --debug shows more",
     "src/twinspeak/engine/rounds.py::Rounds._checkpoint": "whatever breaks in the store, the answer goes on",
+    "src/twinspeak/engine/saving.py::save": "tried again until the database takes it; the row keeps its checkpoint",
     "src/twinspeak/engine/toolbox.py::_outcome": "a tool or a search that breaks is a failed call, not a failed turn",
     "src/twinspeak/engine/turn.py::Turn._admit": "what breaks before the turn has a row reaches the asker as an error",
     "src/twinspeak/engine/turn.py::Turn._answer": "a bug in an adapter must not lose the turn: it is saved as failed",
     "src/twinspeak/engine/turn.py::Turn._refusal": "the row is there by then, and its hold must be released",
-    "src/twinspeak/engine/turn.py::Turn._save": "tried again; the row keeps its checkpoint, and the reaper settles it",
     "src/twinspeak/persistence/lanes.py::Lane._run": "whatever a unit of work raises belongs to who awaits it",
     "src/twinspeak/tools/runner.py::Runner.run": "a tool may raise anything; the model is told only that it failed",
     "src/twinspeak/transports/http/boundary.py::Boundary.__call__": "whoever asked gets a coded 500, the log the rest",

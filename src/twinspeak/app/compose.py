@@ -96,9 +96,9 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
         )
         faces = build(settings, core)
         _measure(metrics, watchdog, ground)
-        await _reap(store)
+        await _reap(store, turns)
         background.spawn_forever(watchdog.run(), name="watchdog")
-        background.spawn_forever(_reap_forever(store, settings.turn_lease_s / 2), name="reaper")
+        background.spawn_forever(_reap_forever(store, turns, settings.turn_lease_s / 2), name="reaper")
         stack.push_async_callback(background.aclose)
         stack.push_async_callback(faces.hub.aclose)
         stack.push_async_callback(turns.aclose)
@@ -147,18 +147,19 @@ def _limits(settings: Settings) -> TurnLimits:
     )
 
 
-async def _reap(store: TurnStore) -> None:
-    """Settle the turns that nobody runs any more; a database that is busy now is tried again."""
+async def _reap(store: TurnStore, turns: TurnRegistry) -> None:
+    """Settle the turns that nobody runs any more; a database that does not work now is tried again."""
+    now = now_ms()
     try:
-        reaped = await store.reap(now_ms())
+        await store.reap(now, spare=turns.unsaved)
+        await store.forget_keys(now)
     except CodedError as error:
         _log.warning("reaping put off", code=error.code)
-        return
-    if reaped:
-        _log.warning("interrupted turns settled", count=len(reaped))
+    except Exception as error:  # boundary: a reaper that died of an outage would never settle what the outage left
+        _log.warning("reaping put off", error=type(error).__name__)
 
 
-async def _reap_forever(store: TurnStore, every_s: float) -> None:
+async def _reap_forever(store: TurnStore, turns: TurnRegistry, every_s: float) -> None:
     while True:
         await asyncio.sleep(every_s)
-        await _reap(store)
+        await _reap(store, turns)

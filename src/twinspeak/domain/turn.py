@@ -29,12 +29,20 @@ class Sampling(msgspec.Struct, frozen=True):
     stop: tuple[str, ...] = ()
 
 
+class OnceKey(msgspec.Struct, frozen=True):
+    """A client's `Idempotency-Key`, and a fingerprint of what it asked under it (decision 020)."""
+
+    key: str
+    fingerprint: str
+
+
 class Ask(msgspec.Struct, frozen=True):
     """One question, parsed and shape-checked by a face, nothing looked up yet.
 
     `institution_hint` names a twin that counts only if the caller belongs to it (chat completions' `model`).
     `course` None asks for a new conversation, named `new_course_name` or after the question. `rag_only`/`rag_ignore`
-    are True or None (contract 4.5). `messages` replaces the stored history (chat completions).
+    are True or None (contract 4.5). `messages` replaces the stored history (chat completions). `once` is there when
+    the client sent a key by which it may ask again.
     """
 
     turn_id: str
@@ -54,6 +62,7 @@ class Ask(msgspec.Struct, frozen=True):
     sampling: Sampling = Sampling()
     origin: str | None = None
     request_id: str = ""
+    once: OnceKey | None = None
 
 
 class Passage(msgspec.Struct, frozen=True):
@@ -252,7 +261,10 @@ class Settlement(msgspec.Struct, frozen=True):
 
 
 class TurnReply(msgspec.Struct, frozen=True):
-    """What every face tells of a finished turn (reference 3.1)."""
+    """What every face tells of a finished turn (reference 3.1).
+
+    `settled` False: the database does not take the turn yet, and the balances are those last known (decision 021).
+    """
 
     turn_id: str
     output: str
@@ -267,6 +279,7 @@ class TurnReply(msgspec.Struct, frozen=True):
     moderated: bool = False
     passages_only: bool = False
     stop_reason: str = "end"
+    settled: bool = True
 
 
 class TurnRecord(msgspec.Struct, frozen=True):

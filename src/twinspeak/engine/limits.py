@@ -7,7 +7,10 @@ from twinspeak.domain.errors import ProviderTimeout
 
 
 class TurnLimits(msgspec.Struct, frozen=True):
-    """Durations in seconds. `least_output` is the fewest output tokens worth starting a round for."""
+    """Durations in seconds. `least_output` is the fewest output tokens worth starting a round for.
+
+    `save_patience_s` is how long a finished answer is held back for the database to take it.
+    """
 
     first_token_s: float = 90
     silence_s: float = 90
@@ -18,6 +21,7 @@ class TurnLimits(msgspec.Struct, frozen=True):
     max_answer_chars: int = 400_000
     max_running: int = 1_000
     least_output: int = 32
+    save_patience_s: float = 3
 
 
 class Watch:

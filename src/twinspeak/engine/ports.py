@@ -54,6 +54,10 @@ class TurnStore(Protocol):
         """Settle, write history, set the state: one transaction. A second call changes nothing and answers the same."""
         ...
 
+    def expected(self, end: TurnEnd) -> Settlement:
+        """Return what `finish` would answer as far as is known without asking the database (decision 021)."""
+        ...
+
 
 class Moderator(Protocol):
     """Decides what may be asked."""

@@ -124,10 +124,9 @@ class Rounds:
             outcomes = await self._steps.run(self._toolbox.run(result.tool_calls), name="tools")
             messages = (*messages, *_replayed(result, outcomes))
 
-    async def end(self, state: TurnState, failure: Failure | None, *, duration_ms: int) -> TurnEnd:
+    def end(self, state: TurnState, failure: Failure | None, *, duration_ms: int) -> TurnEnd:
         """Sum the turn up: nothing of it changes any more. Failed and refused ones cost nothing."""
         self._toolbox.seal()
-        await self._steps.saved()
         usage = self._usage
         free = state in (TurnState.FAILED, TurnState.REFUSED)
         output = self._fold.text.text()
@@ -145,6 +144,10 @@ class Rounds:
             failure=failure,
             stop_reason=self._stop.value,
         )
+
+    async def checkpointed(self) -> None:
+        """Wait for a checkpoint that is being written."""
+        await self._steps.saved()
 
     async def _checkpoint(self) -> None:
         """Save text and usage if they changed; renew the lease in any case now and then.

@@ -4,9 +4,11 @@
 
 Until MODERATE has passed, a failure is the asker's plain error and nothing was streamed. After it, whatever happens
 (answer, cancel, provider failure, time limit) goes through FINISH: one transaction that settles, saves and sets the
-state, then the log is told. What happens on cancel: `Turn.cancel` puts a message into `Control`; the step that is
-waiting (`control.Steps.run`) ends its task and raises `Cancelled`; `Turn.run` turns that into FINISH with the part of
-the answer there is.
+state, then the log is told. A database that does not take it now delays the answer only a little: the turn ends and
+is `finishing` until it is saved (`engine.saving`).
+
+What happens on cancel: `Turn.cancel` puts a message into `Control`; the step that is waiting (`control.Steps.run`)
+ends its task and raises `Cancelled`; `Turn.run` turns that into FINISH with the part of the answer there is.
 """
 
 import asyncio
@@ -14,10 +16,11 @@ from collections.abc import Coroutine
 from enum import StrEnum
 from typing import Any
 
+import msgspec
 import structlog
 
 from twinspeak.domain.clock import monotonic, now_ms
-from twinspeak.domain.errors import CodedError, ContentBlocked, Overloaded, ServerStopping
+from twinspeak.domain.errors import CodedError, ContentBlocked, ServerStopping
 from twinspeak.domain.events import AnswerReady, TurnEnded, TurnFailed, TurnStarted
 from twinspeak.domain.ids import new_id
 from twinspeak.domain.turn import (
@@ -29,7 +32,7 @@ from twinspeak.domain.turn import (
     TurnReply,
     TurnState,
 )
-from twinspeak.engine import prompt
+from twinspeak.engine import prompt, saving
 from twinspeak.engine.control import Cancelled, CancelReason, Control
 from twinspeak.engine.fold import TurnFold
 from twinspeak.engine.limits import TurnLimits
@@ -39,9 +42,6 @@ from twinspeak.engine.rounds import Rounds, Workspace
 from twinspeak.engine.tasks import Supervisor
 
 _log = structlog.get_logger(__name__)
-
-_SAVE_TRIES = 4
-_SAVE_PAUSE_S = 0.5
 
 
 class Step(StrEnum):
@@ -68,6 +68,8 @@ class Turn:
         self.plan: TurnPlan | None = None
         self.reply: TurnReply | None = None
         self.failure: Failure | None = None
+        self.state = TurnState.RUNNING
+        self._saving: asyncio.Task[Settlement | None] | None = None
         self._started = monotonic()
         self._ports = ports
         self._limits = limits
@@ -89,12 +91,22 @@ class Turn:
         """Whether the turn was turned away: it has no history, and its log says nothing."""
         return self._admission.done() and self._admission.exception() is not None
 
+    @property
+    def finishing(self) -> bool:
+        """Whether the turn has ended, and the database has not taken it yet."""
+        return self._saving is not None and not self._saving.done()
+
+    async def saved(self) -> None:
+        """Wait until the database has taken the turn's end, or never will."""
+        if self._saving is not None:
+            await asyncio.wait((self._saving,))
+
     async def admitted(self) -> TurnPlan:
         """Wait until the turn may stream. Raises the coded error that refused it."""
         return await asyncio.shield(self._admission)
 
     async def ended(self) -> None:
-        """Wait until the turn is saved and its log closed."""
+        """Wait until the turn's log is closed: it is saved by then, or `finishing`."""
         await asyncio.shield(self._end)
 
     def cancel(self, reason: CancelReason = CancelReason.REQUESTED) -> None:
@@ -127,8 +139,7 @@ class Turn:
             return None
         self.step = Step.MODERATE
         if (refusal := await self._refusal(plan, rounds)) is not None:
-            end = await rounds.end(TurnState.REFUSED, _failure(refusal), duration_ms=self._elapsed_ms())
-            await self._save(end)
+            await self._save(rounds, rounds.end(TurnState.REFUSED, _failure(refusal), duration_ms=self._elapsed_ms()))
             self._refuse(refusal)
             return None
         self._admission.set_result(plan)
@@ -180,30 +191,26 @@ class Turn:
             _log.exception("turn broke", step=self.step)
             state, failure = TurnState.FAILED, _failure(CodedError())
         self.step = Step.FINISH
-        await self._finish(plan, await rounds.end(state, failure, duration_ms=self._elapsed_ms()))
+        await self._finish(plan, rounds, rounds.end(state, failure, duration_ms=self._elapsed_ms()))
 
-    async def _finish(self, plan: TurnPlan, end: TurnEnd) -> None:
-        settlement = await self._save(end)
-        if settlement is not None and end.failure is None:
-            self.reply = _reply(plan, end, settlement)
+    async def _finish(self, plan: TurnPlan, rounds: Rounds, end: TurnEnd) -> None:
+        settlement = await self._save(rounds, end)
+        if end.failure is None:
+            self.reply = _reply(plan, end, settlement or self._ports.store.expected(end))
+            if settlement is None:
+                self.reply = msgspec.structs.replace(self.reply, settled=False)
             self.log.append(AnswerReady(reply=self.reply))
         else:
-            self.failure = end.failure or _failure(Overloaded())
+            self.failure = end.failure
             self.log.append(_failed(self.failure))
         self._ports.observer.turn_ended(plan, end)
 
-    async def _save(self, end: TurnEnd) -> Settlement | None:
-        """Finish in one transaction; None when the database will not take it now: the reaper does it later."""
-        for attempt in range(_SAVE_TRIES):
-            if attempt:
-                await asyncio.sleep(_SAVE_PAUSE_S * 2 ** (attempt - 1))
-            try:
-                return await self._ports.store.finish(end)
-            except CodedError as error:
-                _log.warning("turn not saved yet", attempt=attempt + 1, code=error.code)
-            except Exception:  # boundary: the row keeps its checkpoint, and the reaper settles it
-                _log.exception("turn not saved", attempt=attempt + 1)
-        return None
+    async def _save(self, rounds: Rounds, end: TurnEnd) -> Settlement | None:
+        """Finish in one transaction; None when the database has not taken it soon: it is tried on, in its own task."""
+        self.state = end.state
+        self._saving = self._spawn(saving.save(self._ports.store, end, after=rounds.checkpointed), "save")
+        await asyncio.wait((self._saving,), timeout=self._limits.save_patience_s)
+        return self._saving.result() if self._saving.done() else None
 
     def _refuse(self, error: CodedError) -> None:
         self.failure = _failure(error)

@@ -312,6 +312,16 @@ ledger_entries = _table(
     Index(None, "wallet_id", "id"),
 )
 
+turn_keys = _table(
+    "turn_keys",
+    Column("user_id", String(24), ForeignKey("users.id"), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    _ref("turn_id", "turns"),
+    _time("created"),
+    Index(None, "created"),
+)
+
 documents = _table(
     "documents",
     _id(),

@@ -3,6 +3,7 @@
 Begin and finish are one transaction and one hop each. Whatever happens in between, `reap` ends what was begun.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import structlog
@@ -14,7 +15,8 @@ from twinspeak.domain.credits import Usage, charge_for, estimate_tokens
 from twinspeak.domain.errors import InsufficientCredits, NotFound
 from twinspeak.domain.turn import Settlement, Snapshot, TurnEnd, TurnPlan, TurnRecord, TurnState
 from twinspeak.persistence.db import Database, Tx
-from twinspeak.persistence.repos import running, turns, wallets
+from twinspeak.persistence.repos import running, turn_keys, turns, wallets
+from twinspeak.persistence.repos.turn_keys import KeptTurn
 
 REAP_BATCH = 50
 """Turns ended in one transaction: few enough that a write of somebody else does not wait long behind them."""
@@ -31,14 +33,17 @@ class TurnStore:
         self._db = db
         self._lease_ms = round(lease_s * 1000)
         self._owner = owner
+        self._known: dict[str, running.Known] = {}
 
     async def begin(self, plan: TurnPlan, *, wanted: int, least: int) -> int:
         """Write the running row and hold credits; return how many are held: `wanted`, or what there is.
 
-        Raises InsufficientCredits, and writes nothing, when fewer than `least` are there; Conflict for an id that is
-        taken; Overloaded.
+        Raises InsufficientCredits, and writes nothing, when fewer than `least` are there; Conflict for an id or an
+        idempotency key that is taken; Overloaded.
         """
-        return await self._db.write(lambda tx: self._begin(tx, plan, wanted, least))
+        held, known = await self._db.write(lambda tx: self._begin(tx, plan, wanted, least))
+        self._known[plan.ask.turn_id] = known
+        return held
 
     async def extend(self, turn_id: str, *, by: int) -> int:
         """Hold up to `by` more credits; return how many were added: 0 when there are none, or the turn has ended."""
@@ -55,16 +60,24 @@ class TurnStore:
         The charge is cut to what is held; a failed or refused turn costs nothing, whatever `end` says. After `reap`
         it answers what the reaper settled. Raises NotFound for a turn that was never begun.
         """
-        return await self._db.write(lambda tx: _finish(tx, end, now_ms()), essential=True)
+        settlement = await self._db.write(lambda tx: _finish(tx, end, now_ms()), essential=True)
+        self._known.pop(end.turn_id, None)
+        return settlement
 
-    async def reap(self, now: int) -> list[str]:
+    def expected(self, end: TurnEnd) -> Settlement:
+        """Return what `finish` would answer if nothing else had happened since the turn began; asks no database."""
+        known = self._known.get(end.turn_id, running.NOTHING_KNOWN)
+        return known.after(end.charge if end.state in running.SUCCESSFUL else 0)
+
+    async def reap(self, now: int, spare: Collection[str] = ()) -> list[str]:
         """End every abandoned turn with what its checkpoint holds, as interrupted; return their ids.
 
         Abandoned: its lease ran out (this process's own get as long again, a stalled loop is not a crash), or, on one
-        node, another start of the process began it.
+        node, another start of the process began it. `spare` are turns that this process has not let go of: they run,
+        or wait to be saved, whatever their lease says.
         """
         reaped: list[str] = []
-        while batch := await self._db.write(lambda tx: self._reap(tx, now), essential=True):
+        while batch := await self._db.write(lambda tx: self._reap(tx, now, spare), essential=True):
             reaped += batch
         if reaped:
             _log.warning("turns_interrupted", count=len(reaped))
@@ -77,7 +90,15 @@ class TurnStore:
         """
         return await self._db.read(lambda tx: _own_record(tx, caller, turn_id))
 
-    def _begin(self, tx: Tx, plan: TurnPlan, wanted: int, least: int) -> int:
+    async def kept(self, caller: Caller, key: str) -> KeptTurn | None:
+        """Return the turn that the caller's idempotency key stands for, None when it stands for none (any more)."""
+        return await self._db.read(lambda tx: turn_keys.find(tx, caller.user_id, key, now=now_ms()))
+
+    async def forget_keys(self, now: int) -> int:
+        """Drop idempotency keys that are older than a day; return how many."""
+        return await self._db.write(lambda tx: turn_keys.purge(tx, now=now))
+
+    def _begin(self, tx: Tx, plan: TurnPlan, wanted: int, least: int) -> tuple[int, running.Known]:
         pooled = plan.payer_institution_id
         kind, owner = ("user", plan.ask.caller.user_id) if pooled is None else ("institution", pooled)
         wallet = wallets.ensure(tx, kind, owner)
@@ -88,19 +109,23 @@ class TurnStore:
             owner=self._owner, created=now, lease_until=now + self._lease_ms, payer_wallet_id=wallet.id
         )
         running.begin(tx, plan, begun)
-        return wallets.hold(tx, wallet, plan.ask.turn_id, wanted=wanted, least=least)
+        if (once := plan.ask.once) is not None:
+            turn_keys.keep(tx, plan.ask.caller.user_id, once, plan.ask.turn_id, now=now)
+        held = wallets.hold(tx, wallet, plan.ask.turn_id, wanted=wanted, least=least)
+        return held, running.known(tx, plan, balance=wallet.balance)
 
-    def _reap(self, tx: Tx, now: int) -> list[str]:
+    def _reap(self, tx: Tx, now: int, spare: Collection[str]) -> list[str]:
         rows = running.abandoned(
             tx,
             mine=self._owner,
             mine_before=now - self._lease_ms,
             others_before=NEVER if self._db.single_node else now,
-            most=REAP_BATCH,
+            most=REAP_BATCH + len(spare),
         )
-        for row in rows:
+        abandoned = [row for row in rows if row.id not in spare][:REAP_BATCH]
+        for row in abandoned:
             _finish(tx, self._interrupted(row), now)
-        return [row.id for row in rows]
+        return [row.id for row in abandoned]
 
     def _interrupted(self, row: Row[Any]) -> TurnEnd:
         """Make the end of a turn from its last checkpoint: what was produced is kept and paid for."""

@@ -36,6 +36,8 @@ def render(reply: TurnReply) -> dict[str, Any]:
         body["moderated"] = True
     if reply.stop_reason == StopReason.LENGTH:
         body["truncated"] = True
+    if not reply.settled:
+        body["settlementPending"] = True
     if reply.passages_only:
         body["ragResults"] = [{**source(passage), "text": passage.text} for passage in reply.passages]
     return body

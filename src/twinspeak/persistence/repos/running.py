@@ -98,6 +98,44 @@ class Found(msgspec.Struct, frozen=True):
     settlement: str | None
 
 
+class Known(msgspec.Struct, frozen=True):
+    """Balances when a turn began. `pooled`: the institution's is also the payer's."""
+
+    balances: Settlement
+    pooled: bool
+
+    def after(self, charged: int) -> Settlement:
+        """Return the balances once `charged` has been paid, if nobody else paid anything meanwhile."""
+        was = self.balances
+        pool = was.institution_credits
+        return Settlement(
+            credits=charged,
+            total_credits=max(0, was.total_credits - charged),
+            credits_used=was.credits_used + charged,
+            institution_credits=max(0, pool - charged) if self.pooled and pool is not None else pool,
+        )
+
+
+NOTHING_KNOWN = Known(
+    balances=Settlement(credits=0, total_credits=0, credits_used=0, institution_credits=None), pooled=False
+)
+
+
+def known(tx: Tx, plan: TurnPlan, *, balance: int) -> Known:
+    """Return the balances as they are; `balance` is the payer's, which the caller has just read."""
+    twin, pooled = plan.institution, plan.payer_institution_id is not None
+    pool = balance if pooled or twin is None else tx.value(_POOL, {"institution": twin.id}) or 0
+    return Known(
+        balances=Settlement(
+            credits=0,
+            total_credits=balance,
+            credits_used=tx.value(_SPENT, {"user": plan.ask.caller.user_id}),
+            institution_credits=None if twin is None else pool,
+        ),
+        pooled=pooled,
+    )
+
+
 def begin(tx: Tx, plan: TurnPlan, begun: Begun) -> None:
     """Write the running row. Raises Conflict when there is a turn by that id."""
     scope = Scope(

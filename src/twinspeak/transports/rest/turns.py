@@ -29,7 +29,9 @@ class RunningTurn(BaseModel):
     """A turn that is being answered now, on whichever face it was asked."""
 
     turn_id: str = Field(serialization_alias="turnId", examples=["6920a1b2c3d4e5f60718293a"])
-    state: Literal["running"] = "running"
+    state: Literal["running", "finishing"] = Field(
+        default="running", description="`finishing`: answered, but the database has not taken it yet."
+    )
     face: str = Field(examples=["sse"])
     started: str = Field(examples=["2026-11-21T09:30:00.000Z"])
     question: str = Field(description=f"The first {_QUESTION_CHARS} characters.")
@@ -81,6 +83,8 @@ async def cancel_turn(
         turn.cancel(CancelReason.REQUESTED)
         if not await _ended(turn):
             return Cancellation(cancelled=True, turn_id=known, state=TurnState.RUNNING)
+        if turn.finishing:
+            return Cancellation(cancelled=turn.state is TurnState.CANCELLED, turn_id=known, state=turn.state)
     state = await _final_state(services, caller, known, turn)
     return Cancellation(cancelled=state is TurnState.CANCELLED, turn_id=known, state=state)
 
@@ -109,6 +113,7 @@ def _shown(turn: Turn) -> RunningTurn:
     plan, ask = turn.plan, turn.ask
     return RunningTurn(
         turn_id=turn.turn_id,
+        state="finishing" if turn.finishing else "running",
         face=ask.face,
         started=iso(turn.started_ms),
         question=ask.question[:_QUESTION_CHARS],
