@@ -4,6 +4,7 @@
 PYTHON ?=
 ARGS ?=
 PYTEST_WORKERS ?= 2
+FUZZ_SECONDS ?= 60
 
 # Nothing un-hashed is fetched: the build backend is locked too, and the project itself is installed without an index.
 pip := .venv/bin/python -m pip --disable-pip-version-check install --quiet
@@ -18,7 +19,7 @@ broken := $(if $(wildcard .venv/pyvenv.cfg),$(shell .venv/bin/python -c '' >/dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test verify lint lint-rules lint-format lint-types lint-arrows fmt lock clean remake
+.PHONY: help serve test verify fuzz lint lint-rules lint-format lint-types lint-arrows fmt lock clean remake
 
 help: ## list these targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -29,8 +30,12 @@ serve: .venv/.runtime ## start the server; options in ARGS, e.g. make serve ARGS
 test: .venv/.dev ## run the tests; a part of them with ARGS, e.g. make test ARGS="tests/laws -k docs"
 	@.venv/bin/python -m pytest -q -n $(PYTEST_WORKERS) -m "not slow" $(ARGS)
 
-verify: .venv/.dev ## run every test, the slow ones too, with many more generated examples
+verify: .venv/.dev ## run every test, the slow ones too, with many more generated examples, then fuzz
 	@HYPOTHESIS_PROFILE=thorough .venv/bin/python -m pytest -q -n $(PYTEST_WORKERS) $(ARGS)
+	@$(MAKE) --no-print-directory fuzz
+
+fuzz: .venv/.dev ## fuzz what reads a client's bytes; longer with FUZZ_SECONDS=3600
+	@.venv/bin/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 lint: lint-rules lint-format lint-types lint-arrows ## check rules, format, types and the arrows between packages
 
@@ -59,7 +64,7 @@ uv_options = --quiet --universal --python-version 3.11 --generate-hashes --no-he
 	--no-emit-find-links $(ARGS)
 
 clean: ## remove what make made (the environment, caches); never data
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist tests/conformance/node_modules
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.runtime: .venv/pyvenv.cfg $(locks) requirements/runtime.txt

@@ -107,6 +107,20 @@ async def test_the_built_in_model_obeys_the_limit(client: str, stage: Stage, jud
     assert 0 < chat.whole["usage"]["completion_tokens"] <= 5
 
 
+async def test_the_built_in_model_obeys_a_stop(stage: Stage, judge: Judge):
+    await stage.set_twin(conversation_model="local", rag_ignore=False)
+    try:
+        free = await whole("python", stage, judge, Call())
+        assert free.whole
+        text: str = free.whole["choices"][0]["message"]["content"]
+        stop = text.split()[3]
+        chat = await whole("python", stage, judge, Call({"stop": [stop]}))
+    finally:
+        await stage.set_twin(conversation_model="", rag_ignore=True)
+    assert chat.whole
+    assert chat.whole["choices"][0]["message"]["content"] == text.partition(stop)[0]
+
+
 @pytest.mark.parametrize("client", CLIENTS)
 async def test_a_whole_reply_that_fails_is_the_clients_own_error(client: str, stage: Stage, judge: Judge):
     stage.upstream.script(Reply([*text_steps(PLAIN), CUT]))

@@ -45,6 +45,12 @@ REFUSALS = {
     "unknown assistant": Refusal(headed("assistant-id", NOBODYS), "NotFoundError", 404, "not_found"),
     "no message": Refusal(says(), "UnprocessableEntityError", 422, "validation_failed"),
     "no question": Refusal(says(("system", "Hi")), "UnprocessableEntityError", 422, "validation_failed"),
+    "last question without text": Refusal(
+        says(("user", "First?"), ("assistant", "Yes."), ("user", " ")),
+        "UnprocessableEntityError",
+        422,
+        "validation_failed",
+    ),
     "too large": Refusal(says(("user", "x" * 1_100_000)), ANY, 413, "payload_too_large"),
 }
 

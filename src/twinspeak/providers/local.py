@@ -72,6 +72,8 @@ class LocalModel:
             answer = await asyncio.to_thread(compose, request.question, request.passages)
         else:
             answer = compose(request.question, request.passages)
+        for ending in request.sampling.stop:
+            answer = answer.partition(ending)[0]
         for piece in _PIECE.findall(answer):
             if estimate_tokens(written + piece) > limit:
                 stop = StopReason.LENGTH

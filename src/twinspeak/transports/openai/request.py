@@ -85,10 +85,14 @@ class ChatCompletion(BaseModel):
         )
 
     def _split(self) -> tuple[str, tuple[Exchange, ...]]:
-        """Return the last user message, and what was said before it, strictly alternating."""
-        last = next((at for at in reversed(range(len(self.messages))) if self._asks(self.messages[at])), None)
-        if last is None:
-            field = {"field": "messages", "message": "must hold a user message with text"}
+        """Return the last user message, and what was said before it, strictly alternating.
+
+        One without text is refused: answering the question before it instead would answer something nobody asked.
+        """
+        users = (at for at in reversed(range(len(self.messages))) if self.messages[at].role == wire.ROLE_USER)
+        last = next(users, None)
+        if last is None or not self.messages[last].text.strip():
+            field = {"field": "messages", "message": "must end with a user message that has text"}
             raise ValidationFailed(param="messages", details={"fields": [field]})
         said = [
             (message.role, message.text)
@@ -96,10 +100,6 @@ class ChatCompletion(BaseModel):
             if message.role in (wire.ROLE_USER, wire.ROLE_ASSISTANT) and message.text.strip()
         ]
         return self.messages[last].text, alternate(said)
-
-    @staticmethod
-    def _asks(message: ChatMessage) -> bool:
-        return message.role == wire.ROLE_USER and bool(message.text.strip())
 
     def _sampling(self) -> Sampling:
         limit = self.field("max_completion_tokens") or self.field("max_tokens")
