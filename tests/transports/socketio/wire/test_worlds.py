@@ -5,8 +5,9 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from tests.transports.socketio.wire.oracle import write_payload
 from tests.transports.socketio.wire.strategies import engine_messages, engine_packets, plain
-from tests.transports.socketio.wire.worlds import STEPS, Honest, Hostile, write_payload
+from tests.transports.socketio.wire.worlds import STEPS, Honest, Hostile
 from twinspeak.transports.socketio.wire import packets, parser
 from twinspeak.transports.socketio.wire.engine import Message, Transport
 
@@ -90,13 +91,19 @@ class HostileOrders(RuleBasedStateMachine):
     def frame(self, data: Message):
         self.world.frame(data)
 
-    @rule()
-    def upgrade(self):
+    @rule(steps=st.lists(st.sampled_from(["2probe", "5"]), max_size=3))
+    def upgrade(self, steps: list[str]):
         self.world.open_websocket()
-        self.world.frame("2probe")
-        self.world.frame("5")
+        for frame in steps:
+            self.world.frame(frame)
 
-    @rule(data=engine_messages)
+    @rule(times=st.integers(1, 10))
+    def only_pongs(self, times: int):
+        for _ in range(times):
+            self.world.ask(4)
+            self.world.frame("3")
+
+    @rule(data=engine_messages | st.sampled_from(["a" * 120, b"a" * 120]))
     def send(self, data: Message):
         self.world.send(data)
 
