@@ -70,6 +70,14 @@ class Settings(BaseSettings):
 
     openai_api_key: SecretStr | None = Field(default=None, validation_alias=AliasChoices("OPENAI_API_KEY"))
     openai_base_url: str = Field(default="", validation_alias=AliasChoices("OPENAI_BASE_URL"))
+    anthropic_api_key: SecretStr | None = Field(default=None, validation_alias=AliasChoices("ANTHROPIC_API_KEY"))
+    anthropic_base_url: str = Field(default="", validation_alias=AliasChoices("ANTHROPIC_BASE_URL"))
+    gemini_api_key: SecretStr | None = Field(default=None, validation_alias=AliasChoices("GEMINI_API_KEY"))
+    gemini_base_url: str = Field(default="", validation_alias=AliasChoices("GEMINI_BASE_URL"))
+    xai_api_key: SecretStr | None = Field(default=None, validation_alias=AliasChoices("XAI_API_KEY"))
+    xai_base_url: str = Field(default="", validation_alias=AliasChoices("XAI_BASE_URL"))
+    mistral_api_key: SecretStr | None = Field(default=None, validation_alias=AliasChoices("MISTRAL_API_KEY"))
+    mistral_base_url: str = Field(default="", validation_alias=AliasChoices("MISTRAL_BASE_URL"))
 
     @field_validator("trusted_proxies", "cors_origins", mode="before")
     @classmethod

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from twinspeak.domain.events import (
     ModelEvent,
     ModelSignature,
+    ModelState,
     ModelStop,
     ModelText,
     ModelThinking,
@@ -19,23 +20,27 @@ from twinspeak.domain.events import (
     ThinkingDone,
     TurnEvent,
 )
+from twinspeak.domain.turn import Opaque
 
 PIECES = st.one_of(
     st.sampled_from(["", "[", "[1", "]", "[12, ", "3]", "[[", "\n", "[1\n", ", ", "é", "😀", "漢字", " "]),
     st.text(alphabet="ab[]12, \n", max_size=8),
 )
+STATES = st.builds(Opaque, maker=st.just("fake"), value=st.integers(0, 9))
 ROUND: st.SearchStrategy[list[ModelEvent]] = st.lists(
     st.one_of(
         PIECES.map(lambda piece: ModelText(text=piece)),
         PIECES.map(lambda piece: ModelText(text=piece)),
         PIECES.map(lambda piece: ModelThinking(text=piece)),
         st.builds(ModelSignature, signature=st.sampled_from(["s1", "s2"])),
+        st.builds(ModelState, item=STATES),
         st.builds(
             ModelToolDelta,
             index=st.integers(0, 2),
             call_id=st.sampled_from([None, "c1", "c2"]),
             name=st.sampled_from([None, "look", "add"]),
             arguments=st.sampled_from(["", "{", "}", '"a":1', "nonsense"]),
+            state=st.none() | STATES,
         ),
         st.builds(ModelUsage, input=st.integers(0, 9), cached=st.just(0), completion=st.integers(0, 9)),
         st.builds(ModelStop, reason=st.sampled_from(list(StopReason))),

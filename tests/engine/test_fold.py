@@ -13,6 +13,7 @@ from twinspeak.domain.credits import Usage
 from twinspeak.domain.events import (
     ModelEvent,
     ModelSignature,
+    ModelState,
     ModelStop,
     ModelText,
     ModelThinking,
@@ -81,7 +82,7 @@ def test_how_the_wire_was_cut_does_not_show(rounds: list[list[ModelEvent]], one:
         blank = [
             msgspec.structs.replace(call, call_id="") for result in results for call in result.tool_calls
         ]  # ids may have been made up
-        return [dones, blank, [(result.usage, result.stop, result.signature) for result in results]]
+        return [dones, blank, [(result.usage, result.stop, result.signature, result.state) for result in results]]
 
     assert seen(one) == seen(other)
 
@@ -107,6 +108,18 @@ def test_each_call_of_a_turn_has_an_id_of_its_own(rounds: list[list[ModelEvent]]
     found = [call.call_id for result in results for call in result.tool_calls]
     assert all(found)
     assert len(found) == len(set(found))
+
+
+@given(rounds=models.ROUNDS, cuts=CUTS)
+def test_what_a_provider_wants_back_is_kept_in_its_order(rounds: list[list[ModelEvent]], cuts: list[int]):
+    _, _, results = fold_all(rounds, cuts)
+    for events, result in zip(rounds, results, strict=True):
+        assert list(result.state) == [event.item for event in events if isinstance(event, ModelState)]
+        deltas = [event for event in events if isinstance(event, ModelToolDelta)]
+        last = {delta.index: delta.state for delta in deltas if delta.state}
+        assert [call.state for call in result.tool_calls] == [
+            last.get(index) for index in sorted({delta.index for delta in deltas})
+        ]
 
 
 def test_late_thinking_does_not_shift_what_the_next_round_shows():

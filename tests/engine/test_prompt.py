@@ -6,10 +6,20 @@ from tests.engine.fakes import a_passage, a_plan, an_ask
 from twinspeak.domain.assistant import Assistant
 from twinspeak.domain.conversation import Exchange
 from twinspeak.domain.institution import Institution
-from twinspeak.domain.turn import AssistantMessage, UserMessage
+from twinspeak.domain.turn import AssistantMessage, Opaque, ToolCall, UserMessage
 from twinspeak.engine import prompt
 
 TWIN = Institution(id="1" * 24, public_id="", name="Larkfield", ai_name="Lark", prompt="Be brief.")
+
+
+def test_what_a_provider_wants_back_counts_once():
+    said = AssistantMessage(text="x" * 400)
+    state = Opaque("fake", {"text": "x" * 400, "data": "y" * 4_000})
+    plain = prompt.message_tokens(said)
+    assert prompt.message_tokens(msgspec.structs.replace(said, state=(Opaque("fake", "x"),))) == plain
+    assert 1_100 <= prompt.message_tokens(msgspec.structs.replace(said, state=(state,))) < 1_150
+    call = ToolCall(call_id="c", name="f", arguments={}, state=state)
+    assert prompt.message_tokens(msgspec.structs.replace(said, tool_calls=(call,))) >= 1_100
 
 
 def test_fragments_stand_in_order():

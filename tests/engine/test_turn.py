@@ -21,9 +21,11 @@ from twinspeak.domain.errors import (
 from twinspeak.domain.events import (
     AnswerReady,
     ModelSignature,
+    ModelState,
     ModelStop,
     ModelText,
     ModelThinking,
+    ModelToolDelta,
     ModelUsage,
     StopReason,
     TextDelta,
@@ -37,6 +39,7 @@ from twinspeak.domain.events import (
 )
 from twinspeak.domain.turn import (
     AssistantMessage,
+    Opaque,
     ToolCall,
     ToolMessage,
     ToolOutcome,
@@ -226,6 +229,27 @@ async def test_tools_run_between_rounds_and_are_told_of():
     assert result == ToolMessage(call_id=said.tool_calls[0].call_id, name="look", text=end.tools[0].response)
 
 
+async def test_what_a_provider_wants_back_goes_back_to_it_and_nowhere_else():
+    world = World()
+
+    async def look(one: ToolCall, context: ToolContext) -> ToolOutcome:
+        return ToolOutcome(text="found")
+
+    world.tools.tools["look"] = look
+    first, second, of_call = (Opaque("fake", {"n": number, "secret": "xyzzy"}) for number in range(3))
+    opening = [ModelToolDelta(index=0, call_id="c", name="look", arguments="{}", state=of_call)]
+    again = [ModelToolDelta(index=0)]
+    turn = world.start(
+        [[ModelState(first)], text("Hm."), [ModelState(second)], opening, again, TOOLS], [text("x"), END]
+    )
+    events = await events_of(turn)
+    said = world.provider.requests[1].messages[-2]
+    assert isinstance(said, AssistantMessage)
+    assert said.state == (first, second)
+    assert said.tool_calls[0].state == of_call
+    assert "xyzzy" not in repr(events) + repr(world.end(turn)) + repr(turn.reply)
+
+
 async def test_thinking_may_stay_inside():
     world = World()
     turn = world.start([[ModelThinking(text="Hm.")], text("x")], show_thinking=False)
@@ -283,7 +307,7 @@ async def test_passages_only_says_when_there_are_none():
     assert "no passage" in turn.reply.output
 
 
-async def test_rounds_are_bounded_and_the_last_has_no_tools():
+async def test_rounds_are_bounded_and_the_last_may_not_call():
     world = World(max_rounds=3)
 
     async def look(one: ToolCall, context: ToolContext) -> ToolOutcome:
@@ -294,7 +318,8 @@ async def test_rounds_are_bounded_and_the_last_has_no_tools():
     turn = world.start(again, again, again, again)
     await events_of(turn)
     assert world.provider.opened == 3
-    assert [bool(request.tools) for request in world.provider.requests] == [True, True, False]
+    assert [request.may_call for request in world.provider.requests] == [True, True, False]
+    assert all(request.tools for request in world.provider.requests), "some vendors want the tools of the history named"
     assert len(world.tools.ran) == 2
     assert (world.end(turn).state, world.end(turn).stop_reason) == (TurnState.DONE, "length")
 

@@ -112,3 +112,8 @@ def test_an_unknown_server_gets_the_older_limit_field():
     assert sent["max_tokens"] == 500
     assert "max_completion_tokens" not in sent
     assert not {"max_tokens", "max_completion_tokens"} & body_of(request(output_limit=0)).keys()
+
+
+def test_a_round_that_may_not_call_is_told_of_no_tools():
+    assert "tools" in body_of(request(tools=(SEARCH,)))
+    assert "tools" not in body_of(request(tools=(SEARCH,), may_call=False))

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from twinspeak.domain.turn import TurnReply
+from twinspeak.domain.turn import Opaque, TurnReply
 
 
 class StopReason(StrEnum):
@@ -40,13 +40,23 @@ class ModelSignature(msgspec.Struct, frozen=True, gc=False):
     signature: str
 
 
-class ModelToolDelta(msgspec.Struct, frozen=True, gc=False):
-    """A piece of tool call number `index` in this round; `call_id` and `name` come once, `arguments` in fragments."""
+class ModelState(msgspec.Struct, frozen=True):
+    """What the provider wants back with this round when its tools have run; pieces are kept in their order."""
+
+    item: Opaque
+
+
+class ModelToolDelta(msgspec.Struct, frozen=True):
+    """A piece of tool call number `index` in this round; `call_id` and `name` come once, `arguments` in fragments.
+
+    `state` is what the provider wants back with this call; a later one replaces the earlier.
+    """
 
     index: int
     call_id: str | None = None
     name: str | None = None
     arguments: str = ""
+    state: Opaque | None = None
 
 
 class ModelUsage(msgspec.Struct, frozen=True, gc=False):
@@ -66,7 +76,7 @@ class ModelStop(msgspec.Struct, frozen=True, gc=False):
     reason: StopReason
 
 
-ModelEvent = ModelText | ModelThinking | ModelSignature | ModelToolDelta | ModelUsage | ModelStop
+ModelEvent = ModelText | ModelThinking | ModelSignature | ModelState | ModelToolDelta | ModelUsage | ModelStop
 
 
 class TurnStarted(msgspec.Struct, frozen=True, gc=False):

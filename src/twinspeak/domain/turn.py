@@ -9,6 +9,7 @@ from twinspeak.domain.assistant import Assistant
 from twinspeak.domain.caller import Caller
 from twinspeak.domain.conversation import CourseRef, Exchange
 from twinspeak.domain.credits import Usage
+from twinspeak.domain.errors import CodedError
 from twinspeak.domain.institution import Institution
 from twinspeak.domain.models import ModelSpec
 
@@ -115,13 +116,27 @@ class ToolSpec(msgspec.Struct, frozen=True):
     label: str
 
 
+class Opaque(msgspec.Struct, frozen=True):
+    """What a provider wants back as it gave it, inside a turn: JSON that only the wire named `maker` may read.
+
+    It goes nowhere else: no client, no history, no log (decision 023).
+    """
+
+    maker: str
+    value: Any
+
+
 class ToolCall(msgspec.Struct, frozen=True):
-    """A model wants `name` run. `arguments` is None when what it sent is not a JSON object; `raw` is what it sent."""
+    """A model wants `name` run. `arguments` is None when what it sent is not a JSON object; `raw` is what it sent.
+
+    `state` is what the provider wants back with this call (Gemini's thought signatures).
+    """
 
     call_id: str
     name: str
     arguments: dict[str, Any] | None
     raw: str = ""
+    state: Opaque | None = None
 
 
 class ToolOutcome(msgspec.Struct, frozen=True):
@@ -139,12 +154,16 @@ class UserMessage(msgspec.Struct, frozen=True, tag="user"):
 
 
 class AssistantMessage(msgspec.Struct, frozen=True, tag="assistant"):
-    """An earlier answer, or an earlier round of this turn with its tool calls."""
+    """An earlier answer, or an earlier round of this turn with its tool calls.
+
+    `state` is what the provider wants back with the round, in its order.
+    """
 
     text: str
     tool_calls: tuple[ToolCall, ...] = ()
     thinking: str = ""
     signature: str | None = None
+    state: tuple[Opaque, ...] = ()
 
 
 class ToolMessage(msgspec.Struct, frozen=True, tag="tool"):
@@ -159,7 +178,11 @@ Message = UserMessage | AssistantMessage | ToolMessage
 
 
 class ModelRequest(msgspec.Struct, frozen=True):
-    """One round for a provider. `passages` is for models that answer from them directly (`uses_passages`)."""
+    """One round for a provider. `passages` is for models that answer from them directly (`uses_passages`).
+
+    `may_call` False asks for an answer without tools. They are named all the same: some vendors bind a round's state
+    to them, and refuse a history of calls to tools that they were not told of.
+    """
 
     turn_id: str
     model: ModelSpec
@@ -171,6 +194,7 @@ class ModelRequest(msgspec.Struct, frozen=True):
     sampling: Sampling
     question: str
     passages: tuple[Passage, ...] = ()
+    may_call: bool = True
 
 
 class TurnState(StrEnum):
@@ -221,6 +245,11 @@ class Failure(msgspec.Struct, frozen=True):
     type: str
     message: str
     details: dict[str, Any] = {}
+
+    @classmethod
+    def of(cls, error: CodedError) -> "Failure":
+        """Return what is kept of an error."""
+        return cls(code=error.code, status=error.status, type=error.type, message=error.message, details=error.details)
 
 
 class Snapshot(msgspec.Struct, frozen=True):

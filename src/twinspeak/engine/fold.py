@@ -17,6 +17,7 @@ from twinspeak.domain.credits import Usage, estimate_tokens
 from twinspeak.domain.events import (
     ModelEvent,
     ModelSignature,
+    ModelState,
     ModelStop,
     ModelText,
     ModelThinking,
@@ -28,7 +29,7 @@ from twinspeak.domain.events import (
     ThinkingDone,
 )
 from twinspeak.domain.ids import new_id
-from twinspeak.domain.turn import ToolCall
+from twinspeak.domain.turn import Opaque, ToolCall
 from twinspeak.engine.arguments import parse_arguments
 from twinspeak.engine.buffer import TextBuffer, encodable
 
@@ -41,7 +42,7 @@ FoldEvent = TextDelta | ThinkingDelta | ThinkingDone
 
 
 class RoundResult(msgspec.Struct, frozen=True):
-    """One round, folded. `usage` is None when the provider counted nothing."""
+    """One round, folded. `usage` is None when the provider counted nothing; `state` is for its next request alone."""
 
     number: int
     text: str
@@ -50,15 +51,17 @@ class RoundResult(msgspec.Struct, frozen=True):
     tool_calls: tuple[ToolCall, ...]
     usage: Usage | None
     stop: StopReason
+    state: tuple[Opaque, ...] = ()
 
 
 class _Assembling:
-    __slots__ = ("arguments", "call_id", "name")
+    __slots__ = ("arguments", "call_id", "name", "state")
 
     def __init__(self) -> None:
         self.call_id = ""
         self.name = ""
         self.arguments: list[str] = []
+        self.state: Opaque | None = None
 
 
 class TurnFold:
@@ -82,6 +85,7 @@ class TurnFold:
         self._late_thinking: list[str] = []
         self._held = ""
         self._signature: str | None = None
+        self._state: list[Opaque] = []
         self._tools: dict[int, _Assembling] = {}
         self._usage: Usage | None = None
         self._stop: StopReason | None = None
@@ -149,6 +153,7 @@ class TurnFold:
             tool_calls=calls,
             usage=self._usage,
             stop=self._stop or (StopReason.TOOLS if calls else StopReason.END),
+            state=tuple(self._state),
         )
         return result, out
 
@@ -157,6 +162,8 @@ class TurnFold:
             self._feed_thinking(encodable(event.text), out)
         elif isinstance(event, ModelSignature):
             self._signature = event.signature
+        elif isinstance(event, ModelState):
+            self._state.append(event.item)
         elif isinstance(event, ModelToolDelta):
             self._close_thinking(out)
             self._feed_tool(event)
@@ -210,6 +217,7 @@ class TurnFold:
         tool = self._tools.setdefault(event.index, _Assembling())
         tool.call_id = tool.call_id or encodable(event.call_id or "")
         tool.name = tool.name or encodable(event.name or "")
+        tool.state = event.state or tool.state
         if event.arguments:
             tool.arguments.append(event.arguments)
 
@@ -220,4 +228,4 @@ class TurnFold:
             call_id = f"call_{new_id()}"
         self._call_ids.add(call_id)
         raw = encodable("".join(tool.arguments))
-        return ToolCall(call_id=call_id, name=tool.name, arguments=parse_arguments(raw), raw=raw)
+        return ToolCall(call_id=call_id, name=tool.name, arguments=parse_arguments(raw), raw=raw, state=tool.state)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from twinspeak.domain.credits import estimate_tokens
-from twinspeak.domain.turn import AssistantMessage, Message, Passage, TurnPlan, UserMessage
+from twinspeak.domain.turn import AssistantMessage, Message, Opaque, Passage, TurnPlan, UserMessage
 
 PASSAGE_TOKENS = 400
 """What a passage is taken to cost when credits are held before the vault was searched."""
@@ -42,7 +42,17 @@ def message_tokens(message: Message) -> int:
     size = estimate_tokens(message.text) + 4
     if isinstance(message, AssistantMessage):
         size += estimate_tokens(message.thinking) + sum(estimate_tokens(call.raw) + 16 for call in message.tool_calls)
+        # A round's state is sent in place of its parts, so the larger of both is what it can cost.
+        size = max(size, sum(_state_tokens(state) for state in _states(message)))
     return size
+
+
+def _states(message: AssistantMessage) -> list[Opaque]:
+    return [*message.state, *(call.state for call in message.tool_calls if call.state)]
+
+
+def _state_tokens(state: Opaque) -> int:
+    return len(msgspec.json.encode(state.value)) // 4 + 1
 
 
 def build(plan: TurnPlan, passages: Sequence[Passage]) -> Prompt:

@@ -110,7 +110,7 @@ class Rounds:
         messages = self._prompt.messages
         for number in range(self._limits.max_rounds):
             last = number == self._limits.max_rounds - 1
-            request = await self._request(messages, tools=not last)
+            request = await self._request(messages, may_call=not last)
             if request is None:
                 self._stop = StopReason.LENGTH
                 return
@@ -174,10 +174,10 @@ class Rounds:
     def _too_long(self) -> bool:
         return self._fold.text.length > self._limits.max_answer_chars
 
-    async def _request(self, messages: tuple[Message, ...], *, tools: bool) -> ModelRequest | None:
+    async def _request(self, messages: tuple[Message, ...], *, may_call: bool) -> ModelRequest | None:
         """Return the next round's request; None when no credits are left for a further round."""
         plan = self._plan
-        specs = self._ports.tools.specs(plan) if tools and plan.model.takes_tools else ()
+        specs = self._ports.tools.specs(plan) if plan.model.takes_tools else ()
         tokens = estimate_tokens(self._prompt.system) + sum(prompt.message_tokens(message) for message in messages)
         try:
             limit = await self.purse.output_limit(self._usage, tokens)
@@ -197,6 +197,7 @@ class Rounds:
             sampling=plan.ask.sampling,
             question=plan.ask.question,
             passages=tuple(self._toolbox.passages),
+            may_call=may_call,
         )
 
     async def _round(self, number: int, request: ModelRequest) -> RoundResult:
@@ -277,6 +278,7 @@ def _replayed(result: RoundResult, outcomes: Iterable[ToolMessage]) -> tuple[Mes
         tool_calls=result.tool_calls,
         thinking=result.thinking,
         signature=result.signature,
+        state=result.state,
     )
     return (said, *outcomes)
 

@@ -39,7 +39,8 @@ class Quirks(msgspec.Struct, frozen=True):
 
 def encode(request: ModelRequest, quirks: Quirks) -> bytes:
     """Write the request's body: UTF-8 JSON, streaming, with the usage chunk asked for."""
-    tools = request.tools if request.model.takes_tools else ()
+    # Not every compatible server heeds `tool_choice: none`, and none of them misses tools that it was told of before.
+    tools = request.tools if request.model.takes_tools and request.may_call else ()
     effort = _effort(request.effort, quirks)
     if tools and quirks.tools_at_none:
         effort = "none"
