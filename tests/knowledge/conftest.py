@@ -12,7 +12,8 @@ from twinspeak.domain.credits import FREE
 from twinspeak.domain.institution import Institution
 from twinspeak.domain.models import ModelSpec
 from twinspeak.domain.turn import Ask, Face, TurnPlan
-from twinspeak.persistence.db import Database, Tx, make_engine, parse_url
+from twinspeak.persistence.db import Database, Tx
+from twinspeak.persistence.engines import make_engine, parse_url
 from twinspeak.persistence.tables import accounts, institutions, metadata, users
 
 ACCOUNT = "a" * 24

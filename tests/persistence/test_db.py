@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from tests.persistence.world import World
 from twinspeak.domain.errors import OperatorError, Overloaded, ServerStopping
 from twinspeak.persistence import db as db_module
+from twinspeak.persistence import engines
 from twinspeak.persistence.db import Database, Tx
 from twinspeak.persistence.repos import meta
 from twinspeak.persistence.tables import users as user_table
@@ -167,7 +168,7 @@ async def test_waiting_too_long_is_overloaded_and_the_work_never_runs(
 async def test_another_process_that_holds_the_lock_is_overloaded(
     url: str, migrated: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(db_module, "BUSY_TIMEOUT_MS", 20)
+    monkeypatch.setattr(engines, "BUSY_TIMEOUT_MS", 20)
     first, second = Database.open(url), Database.open(url)
     gate = Gate()
     blocker = await held(first, gate)

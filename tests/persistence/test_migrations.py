@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from twinspeak.domain.errors import OperatorError
 from twinspeak.persistence import migrations
-from twinspeak.persistence.db import make_engine, parse_url
+from twinspeak.persistence.engines import make_engine, parse_url
 from twinspeak.persistence.migrations import HEAD, REVISIONS, migrate
 from twinspeak.persistence.tables import metadata
 

@@ -1,27 +1,23 @@
 """The database: `await db.read(fn)` and `await db.write(fn)`, one transaction and one hop to a thread each.
 
 SQLite: one writer thread with BEGIN IMMEDIATE, and a few readers that cannot write. PostgreSQL: the same code over a
-pool of each. Measured and argued in docs/decisions/002.
+pool of each, where a unit of work that met another one is run again. Measured and argued in docs/decisions/002 and 019.
 """
 
 import asyncio
 import contextlib
-import os
-import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import msgspec
 import structlog
-from sqlalchemy import Connection, CursorResult, Engine, Executable, Row, create_engine, event, select
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection, CursorResult, Engine, Executable, Row, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from twinspeak.domain.caller import Scope
-from twinspeak.domain.errors import CodedError, OperatorError, Overloaded
+from twinspeak.domain.errors import CodedError, Overloaded
+from twinspeak.persistence.engines import make_engine, parse_url
 from twinspeak.persistence.lanes import Job, Lane
 from twinspeak.persistence.scope import ScopedStatement, guard
 
@@ -32,8 +28,6 @@ QUEUE_LIMIT = 256
 """Jobs that may wait in each lane; one more is answered with Overloaded."""
 WAIT_S = 10.0
 """How long a job may wait for a thread before its caller is told Overloaded, and it is never run."""
-BUSY_TIMEOUT_MS = 10_000
-"""How long SQLite waits for another process's write lock."""
 POSTGRES_WRITERS = 4
 CLOSE_S = 10.0
 
@@ -119,15 +113,18 @@ class Database:
 
     async def read(self, fn: Callable[[Tx], T]) -> T:
         """Run `fn` in a read-only transaction. Raises Overloaded, and whatever `fn` raises."""
-        return await _hop(self._reads, fn, essential=False, shielded=False)
+        return await _hop(self._reads, fn, _Terms(shielded=False))
 
-    async def write(self, fn: Callable[[Tx], T], *, essential: bool = False) -> T:
+    async def write(self, fn: Callable[[Tx], T], *, essential: bool = False, own_locks: bool = False) -> T:
         """Run `fn` in a transaction that commits when it returns and rolls back when it raises.
 
         It runs to its end even if the awaiting task is cancelled. Raises Overloaded, and whatever `fn` raises.
         `essential` work (ending what was begun) is let into a full queue and waits as long as it takes.
+        `fn` may be run again, after a rollback, so it only ever speaks to its transaction. It may read, decide and
+        write as if nobody else wrote. Where that costs too much, `own_locks` says that `fn` itself locks every row that
+        it decides on (FOR UPDATE, conditions in the statement): then PostgreSQL need not watch over it.
         """
-        return await _hop(self._writes, fn, essential=essential, shielded=True)
+        return await _hop(self._writes, fn, _Terms(shielded=True, essential=essential, own_locks=own_locks))
 
     def read_sync(self, fn: Callable[[Tx], T]) -> T:
         """`read` for the command line and start-up: blocks the calling thread."""
@@ -160,78 +157,15 @@ class Database:
             engine.dispose()
 
 
-def parse_url(url: str) -> URL:
-    """Return the parsed database URL. Raises OperatorError (without the URL, which may hold a password)."""
-    try:
-        parsed = make_url(url)
-        backend = parsed.get_backend_name()
-    except (ArgumentError, ValueError):
-        raise OperatorError("TWINSPEAK_DATABASE_URL is not a database URL, such as sqlite:////path/file.db.") from None
-    if backend not in ("sqlite", "postgresql"):
-        raise OperatorError(f"TWINSPEAK_DATABASE_URL names {backend}: only sqlite and postgresql are supported.")
-    if backend == "sqlite" and (not parsed.database or parsed.database == ":memory:"):
-        raise OperatorError("TWINSPEAK_DATABASE_URL needs a file: an SQLite database in memory would lose everything.")
-    return parsed if backend == "sqlite" else _with_driver(parsed)
+class _Terms(msgspec.Struct, frozen=True):
+    """How a unit of work is to be run: see `Database.write`. `shielded`: even when nobody waits for it any more."""
+
+    shielded: bool
+    essential: bool = False
+    own_locks: bool = False
 
 
-def _with_driver(url: URL) -> URL:
-    """Choose psycopg where the URL names no driver. Raises OperatorError when the driver is not installed."""
-    named = url if "+" in url.drivername else url.set(drivername="postgresql+psycopg")
-    try:
-        named.get_dialect().import_dbapi()
-    except (ImportError, ArgumentError):
-        raise OperatorError(
-            "TWINSPEAK_DATABASE_URL names PostgreSQL, whose driver is not installed: unset it to use SQLite."
-        ) from None
-    return named
-
-
-def make_engine(url: URL, *, read_only: bool, foreign_keys: bool = True) -> Engine:
-    """Return an engine whose connections are set up as this project needs them; connects nothing."""
-    if url.get_backend_name() != "sqlite":
-        engine = create_engine(url, poolclass=NullPool)
-        return engine.execution_options(postgresql_readonly=True) if read_only else engine
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
-    begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
-
-    def connected(connection: Any, _record: object) -> None:  # noqa: ANN401 -- the driver's
-        # The driver must not open transactions by itself: `begun` below does, and says which kind.
-        connection.isolation_level = None
-        for pragma in (
-            f"busy_timeout={BUSY_TIMEOUT_MS}",
-            "journal_mode=WAL",
-            "synchronous=NORMAL",
-            f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
-            "temp_store=MEMORY",
-            "mmap_size=268435456",
-            f"query_only={'ON' if read_only else 'OFF'}",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    def begun(connection: Connection) -> None:
-        driver: Any = connection.connection.dbapi_connection
-        try:
-            driver.execute(begin)
-        except sqlite3.OperationalError as error:
-            # Dressed as SQLAlchemy dresses every other error of the driver: past its reach, this one would come bare.
-            raise OperationalError(begin, None, error) from error
-
-    event.listen(engine, "connect", connected)
-    event.listen(engine, "begin", begun)
-    return engine
-
-
-def create_file(url: URL) -> None:
-    """Make the SQLite file, and its directory, readable by the owner only; it holds password hashes."""
-    if url.get_backend_name() != "sqlite" or not url.database:
-        return
-    path = Path(url.database)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-
-
-async def _hop(lane: Lane, fn: Callable[[Tx], T], *, essential: bool, shielded: bool) -> T:
+async def _hop(lane: Lane, fn: Callable[[Tx], T], terms: _Terms) -> T:
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -249,13 +183,13 @@ async def _hop(lane: Lane, fn: Callable[[Tx], T], *, essential: bool, shielded: 
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, result, error)
 
-    job = Job(lambda connection: fn(Tx(connection)), deliver)
-    lane.put(job, essential=essential)
-    timer = None if essential else loop.call_later(WAIT_S, _give_up, job, future)
+    job = Job(lambda connection: fn(Tx(connection)), deliver, own_locks=terms.own_locks)
+    lane.put(job, essential=terms.essential)
+    timer = None if terms.essential else loop.call_later(WAIT_S, _give_up, job, future)
     try:
         return await future
     except asyncio.CancelledError:
-        if not shielded:
+        if not terms.shielded:
             job.claim()
         raise
     finally:

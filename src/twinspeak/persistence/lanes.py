@@ -6,18 +6,29 @@ be the only one (SQLite), a caller that gives up must know whether its work ran,
 """
 
 import threading
+import time
 from collections.abc import Callable
 from queue import SimpleQueue
+from secrets import randbelow
 from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from twinspeak.domain.errors import Overloaded, ServerStopping
+from twinspeak.persistence.engines import OWN_LOCKS
+from twinspeak.persistence.faults import Fault, fault_of, translated
 
 Deliver = Callable[[Any, BaseException | None], None]
 """Is told the outcome of a job, on the lane's thread. Must not raise."""
+
+CONFLICT_ATTEMPTS = 20
+"""How often a unit of work is run that the database undoes because of others; then its caller is told Overloaded."""
+DUPLICATE_ATTEMPTS = 3
+"""As above for a row that is there already: whoever looks again finds the one that another made at the same moment."""
+PAUSE_US = 500
+"""The longest pause before the second attempt; it doubles with each, up to 64 ms."""
 
 _log = structlog.get_logger(__name__)
 
@@ -25,12 +36,13 @@ _log = structlog.get_logger(__name__)
 class Job:
     """One unit of work. Whoever claims it first decides: a worker runs it, or its caller gives it up unrun."""
 
-    __slots__ = ("_claim", "deliver", "work")
+    __slots__ = ("_claim", "deliver", "own_locks", "work")
 
-    def __init__(self, work: Callable[[Connection], Any], deliver: Deliver) -> None:
-        """Keep what to run inside a transaction, and whom to tell."""
+    def __init__(self, work: Callable[[Connection], Any], deliver: Deliver, *, own_locks: bool = False) -> None:
+        """Keep what to run inside a transaction, and whom to tell; `own_locks` as in `Database.write`."""
         self.work = work
         self.deliver = deliver
+        self.own_locks = own_locks
         self._claim = threading.Lock()
 
     def claim(self) -> bool:
@@ -99,20 +111,43 @@ class Lane:
             connection.close()
 
     def _run(self, job: Job, connection: Connection | None) -> tuple[Any, BaseException | None, Connection | None]:
-        """Run one job in one transaction; keep the connection unless it broke."""
-        try:
-            connection = connection or self._engine.connect()
-            with connection.begin():
-                return job.work(connection), None, connection
-        except OperationalError as error:
-            return None, _translated(error), _usable(connection)
-        except BaseException as error:  # boundary: whatever a unit of work raises belongs to its caller
-            return None, _raisable(error), _usable(connection)
+        """Run one job in one transaction, again where the database asks for it; keep the connection unless it broke."""
+        attempt = 0
+        while True:
+            attempt += 1
+            done = False
+            try:
+                connection = connection or self._engine.connect()
+                connection.info[OWN_LOCKS] = job.own_locks
+                with connection.begin():
+                    result = job.work(connection)
+                    done = True
+                return result, None, connection
+            except BaseException as error:  # boundary: whatever a unit of work raises belongs to its caller
+                fault = fault_of(error)
+                kept, connection = connection, _usable(connection, fault)
+                if not _again(fault, attempt, connected=kept is not None, committing=done):
+                    return None, translated(_raisable(error), fault), connection
+            if fault is Fault.CONFLICT:
+                # Whoever was in the way is likely to come back as well: not all at the same moment.
+                time.sleep(randbelow(PAUSE_US << min(attempt, 7)) / 1e6)
 
 
-def _usable(connection: Connection | None) -> Connection | None:
+def _again(fault: Fault, attempt: int, *, connected: bool, committing: bool) -> bool:
+    """Tell whether a unit of work that failed is to be run again: never when it may have been committed."""
+    if fault is Fault.CONFLICT:
+        return attempt < CONFLICT_ATTEMPTS
+    if fault is Fault.DUPLICATE:
+        return attempt < DUPLICATE_ATTEMPTS
+    # A connection that was kept may have died long ago, of a server's restart; a new one would tell of the present.
+    return fault is Fault.LOST and attempt == 1 and connected and not committing
+
+
+def _usable(connection: Connection | None, fault: Fault) -> Connection | None:
     """Give back a connection that can serve the next job, or None so that the worker opens another."""
-    if connection is None or (not connection.invalidated and not connection.in_transaction()):
+    if connection is None:
+        return None
+    if fault is not Fault.LOST and not connection.invalidated and not connection.in_transaction():
         return connection
     try:
         connection.invalidate()
@@ -129,13 +164,3 @@ def _raisable(error: BaseException) -> BaseException:
     wrapped = RuntimeError("a unit of work raised StopIteration")
     wrapped.__cause__ = error
     return wrapped
-
-
-def _translated(error: OperationalError) -> BaseException:
-    """Turn the database's own busy answer into ours; everything else stays what it is."""
-    text = str(error.orig).lower()
-    if "locked" in text or "busy" in text or "lock timeout" in text:
-        busy = Overloaded(retry_after_s=1)
-        busy.__cause__ = error
-        return busy
-    return error

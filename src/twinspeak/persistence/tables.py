@@ -14,13 +14,13 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
-    String,
     Table,
-    Text,
     UniqueConstraint,
     text,
 )
 from sqlalchemy.schema import SchemaItem
+
+from twinspeak.persistence.text import Words
 
 metadata = MetaData(
     naming_convention={
@@ -37,22 +37,23 @@ BIG_ID = BigInteger().with_variant(Integer, "sqlite")
 
 
 _RUNNING = text("state = 'running'")
+_READY = text("status = 'ready'")
 
 
 def _id(name: str = "id") -> Column[str]:
-    return Column(name, String(24), primary_key=True)
+    return Column(name, Words(24), primary_key=True)
 
 
 def _ref(name: str, target: str, *, null: bool = False) -> Column[str]:
-    return Column(name, String(24), ForeignKey(f"{target}.id"), nullable=null)
+    return Column(name, Words(24), ForeignKey(f"{target}.id"), nullable=null)
 
 
 def _text(name: str, default: str = "") -> Column[str]:
-    return Column(name, Text, nullable=False, default=default, server_default=default)
+    return Column(name, Words(), nullable=False, default=default, server_default=default)
 
 
 def _word(name: str, default: str | None = None, *, null: bool = False) -> Column[str]:
-    return Column(name, String(100), nullable=null, default=default, server_default=default)
+    return Column(name, Words(100), nullable=null, default=default, server_default=default)
 
 
 def _int(name: str, default: int = 0) -> Column[int]:
@@ -81,12 +82,12 @@ def _table(name: str, *parts: SchemaItem, tenant: str | None = None) -> Table:
     return Table(name, metadata, *parts, info={"tenant": tenant} if tenant else {})
 
 
-meta = _table("meta", Column("key", String(100), primary_key=True), _text("value"))
+meta = _table("meta", Column("key", Words(100), primary_key=True), _text("value"))
 
 accounts = _table(
     "accounts",
     _id(),
-    Column("name", String(200), nullable=False, unique=True),
+    Column("name", Words(200), nullable=False, unique=True),
     _text("manager_email"),
     _word("status", "active"),
     _time("created"),
@@ -96,9 +97,9 @@ accounts = _table(
 institutions = _table(
     "institutions",
     _id(),
-    Column("public_id", String(36), nullable=False, unique=True),
+    Column("public_id", Words(36), nullable=False, unique=True),
     _ref("account_id", "accounts"),
-    Column("name", String(200), nullable=False),
+    Column("name", Words(200), nullable=False),
     _text("ai_name"),
     _word("status", "active"),
     _text("prompt"),
@@ -128,8 +129,8 @@ institutions = _table(
 users = _table(
     "users",
     _id(),
-    Column("email", String(320), nullable=False, unique=True),
-    Column("password_hash", Text, nullable=True),
+    Column("email", Words(320), nullable=False, unique=True),
+    Column("password_hash", Words(), nullable=True),
     _text("fname"),
     _text("lname"),
     _text("picture"),
@@ -140,8 +141,8 @@ users = _table(
     _int("remember_history_count", 3),
     _maybe("rag_ignore"),
     _maybe("rag_only"),
-    Column("referral_id", String(36), nullable=False),
-    Column("reset_code_id", String(36), nullable=False),
+    Column("referral_id", Words(36), nullable=False),
+    Column("reset_code_id", Words(36), nullable=False),
     _flag("must_change_password"),
     _int("credits_used"),
     _text("preferences", "{}"),
@@ -190,7 +191,7 @@ assistants = _table(
     _ref("institution_id", "institutions", null=True),
     _ref("owner_user_id", "users", null=True),
     _word("scope", "personal"),
-    Column("name", String(200), nullable=False),
+    Column("name", Words(200), nullable=False),
     _text("instructions"),
     _text("picture_url"),
     _word("status", "active"),
@@ -216,7 +217,7 @@ wallets = _table(
     "wallets",
     _id(),
     _word("kind"),
-    Column("owner_id", String(24), nullable=False),
+    Column("owner_id", Words(24), nullable=False),
     _int("balance"),
     _int("held"),
     _one_of("kind", "user", "institution", "account", "system"),
@@ -250,14 +251,14 @@ turns = _table(
     _flag("moderated"),
     _flag("passages_only"),
     _word("stop_reason", ""),
-    Column("failure", Text, nullable=True),
-    Column("settlement", Text, nullable=True),
+    Column("failure", Words(), nullable=True),
+    Column("settlement", Words(), nullable=True),
     _flag("has_thinking"),
     _int("thinking_count"),
     _int("duration_ms"),
     Column("first_token_ms", BigInteger, nullable=True),
     _time("lease_until"),
-    Column("owner", String(100), nullable=False),
+    Column("owner", Words(100), nullable=False),
     _flag("favorite"),
     _text("favorite_name"),
     _flag("forgotten"),
@@ -276,7 +277,7 @@ turns = _table(
 
 turn_details = _table(
     "turn_details",
-    Column("turn_id", String(24), ForeignKey("turns.id"), primary_key=True),
+    Column("turn_id", Words(24), ForeignKey("turns.id"), primary_key=True),
     _ref("institution_id", "institutions", null=True),
     _ref("user_id", "users"),
     _text("thinking", "[]"),
@@ -288,7 +289,7 @@ turn_details = _table(
 
 holds = _table(
     "holds",
-    Column("turn_id", String(24), ForeignKey("turns.id"), primary_key=True),
+    Column("turn_id", Words(24), ForeignKey("turns.id"), primary_key=True),
     _ref("wallet_id", "wallets"),
     _int("amount"),
     _word("state", "open"),
@@ -299,7 +300,7 @@ holds = _table(
 ledger_entries = _table(
     "ledger_entries",
     Column("id", BIG_ID, primary_key=True, autoincrement=True),
-    Column("transfer_id", String(24), nullable=False),
+    Column("transfer_id", Words(24), nullable=False),
     _ref("wallet_id", "wallets"),
     _int("amount"),
     _word("kind"),
@@ -314,9 +315,9 @@ ledger_entries = _table(
 
 turn_keys = _table(
     "turn_keys",
-    Column("user_id", String(24), ForeignKey("users.id"), primary_key=True),
-    Column("key", String(255), primary_key=True),
-    Column("fingerprint", String(64), nullable=False),
+    Column("user_id", Words(24), ForeignKey("users.id"), primary_key=True),
+    Column("key", Words(255), primary_key=True),
+    Column("fingerprint", Words(64), nullable=False),
     _ref("turn_id", "turns"),
     _time("created"),
     Index(None, "created"),
@@ -327,17 +328,18 @@ documents = _table(
     _id(),
     _ref("institution_id", "institutions", null=True),
     _ref("user_id", "users", null=True),
-    Column("name", String(500), nullable=False),
+    Column("name", Words(500), nullable=False),
     _word("media_type", "text/markdown"),
     _word("status", "ready"),
     _int("bytes"),
-    Column("content_hash", String(64), nullable=False),
+    Column("content_hash", Words(64), nullable=False),
     _time("created"),
     _one_of("status", "pending", "ready", "failed", "deleted"),
     CheckConstraint("(institution_id IS NULL) <> (user_id IS NULL)", name="one_vault"),
     UniqueConstraint("id", "institution_id"),
-    Index(None, "institution_id", "content_hash"),
-    Index(None, "user_id", "content_hash"),
+    # A text is in a vault once, even if two people bring it at the same moment.
+    Index(None, "institution_id", "content_hash", unique=True, sqlite_where=_READY, postgresql_where=_READY),
+    Index(None, "user_id", "content_hash", unique=True, sqlite_where=_READY, postgresql_where=_READY),
     tenant="vault",
 )
 

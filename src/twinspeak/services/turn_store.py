@@ -41,18 +41,20 @@ class TurnStore:
         Raises InsufficientCredits, and writes nothing, when fewer than `least` are there; Conflict for an id or an
         idempotency key that is taken; Overloaded.
         """
-        held, known = await self._db.write(lambda tx: self._begin(tx, plan, wanted, least))
+        held, known = await self._db.write(lambda tx: self._begin(tx, plan, wanted, least), own_locks=True)
         self._known[plan.ask.turn_id] = known
         return held
 
     async def extend(self, turn_id: str, *, by: int) -> int:
         """Hold up to `by` more credits; return how many were added: 0 when there are none, or the turn has ended."""
-        return await self._db.write(lambda tx: wallets.extend(tx, turn_id, by))
+        return await self._db.write(lambda tx: wallets.extend(tx, turn_id, by), own_locks=True)
 
     async def checkpoint(self, turn_id: str, snapshot: Snapshot) -> None:
         """Save the text so far and renew the lease; nothing happens to a turn that has ended. Raises Overloaded."""
         lease_until = now_ms() + self._lease_ms
-        await self._db.write(lambda tx: running.checkpoint(tx, turn_id, snapshot, lease_until=lease_until))
+        await self._db.write(
+            lambda tx: running.checkpoint(tx, turn_id, snapshot, lease_until=lease_until), own_locks=True
+        )
 
     async def finish(self, end: TurnEnd) -> Settlement:
         """Settle, write history, set the state: one transaction. A second call changes nothing and answers the same.
@@ -60,7 +62,7 @@ class TurnStore:
         The charge is cut to what is held; a failed or refused turn costs nothing, whatever `end` says. After `reap`
         it answers what the reaper settled. Raises NotFound for a turn that was never begun.
         """
-        settlement = await self._db.write(lambda tx: _finish(tx, end, now_ms()), essential=True)
+        settlement = await self._db.write(lambda tx: _finish(tx, end, now_ms()), essential=True, own_locks=True)
         self._known.pop(end.turn_id, None)
         return settlement
 
@@ -77,7 +79,7 @@ class TurnStore:
         or wait to be saved, whatever their lease says.
         """
         reaped: list[str] = []
-        while batch := await self._db.write(lambda tx: self._reap(tx, now, spare), essential=True):
+        while batch := await self._db.write(lambda tx: self._reap(tx, now, spare), essential=True, own_locks=True):
             reaped += batch
         if reaped:
             _log.warning("turns_interrupted", count=len(reaped))
@@ -115,14 +117,16 @@ class TurnStore:
         return held, running.known(tx, plan, balance=wallet.balance)
 
     def _reap(self, tx: Tx, now: int, spare: Collection[str]) -> list[str]:
+        # Where writers work side by side, a transaction that ended turns of several payers could meet another halfway.
+        batch = REAP_BATCH if self._db.single_node else 1
         rows = running.abandoned(
             tx,
             mine=self._owner,
             mine_before=now - self._lease_ms,
             others_before=NEVER if self._db.single_node else now,
-            most=REAP_BATCH + len(spare),
+            most=batch + len(spare),
         )
-        abandoned = [row for row in rows if row.id not in spare][:REAP_BATCH]
+        abandoned = [row for row in rows if row.id not in spare][:batch]
         for row in abandoned:
             _finish(tx, self._interrupted(row), now)
         return [row.id for row in abandoned]

@@ -10,12 +10,13 @@ from sqlalchemy import Connection, column, inspect, select, table
 from sqlalchemy.exc import DBAPIError
 
 from twinspeak.domain.errors import OperatorError
-from twinspeak.persistence.db import create_file, make_engine, parse_url
+from twinspeak.persistence.engines import OWN_LOCKS, create_file, make_engine, parse_url
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every revision there is, oldest first; a test compares with the scripts in `versions/`."""
 HEAD = REVISIONS[-1]
 
+_LOCK = 0x7477696E  # "twin": any number that other programs are not likely to choose
 _VERSION = table("alembic_version", column("version_num"))
 
 
@@ -30,18 +31,32 @@ def migrate(database_url: str) -> bool:
         create_file(url)
         engine = make_engine(url, read_only=False, foreign_keys=False)
         try:
-            with engine.begin() as connection:
-                found = current(connection)
-                if found == HEAD:
-                    return False
-                _refuse_unknown(connection, found)
-                _upgrade(connection)
-                _check_references(connection)
+            with engine.connect() as connection:
+                return _migrate(connection)
         finally:
             engine.dispose()
     except (DBAPIError, OSError) as error:
         raise _unopened(error) from error
+
+
+def _migrate(connection: Connection) -> bool:
+    connection.info[OWN_LOCKS] = True
+    with connection.begin():
+        _wait_for_others(connection)
+        found = current(connection)
+        if found == HEAD:
+            return False
+        _refuse_unknown(connection, found)
+        _upgrade(connection)
+        _check_references(connection)
     return True
+
+
+def _wait_for_others(connection: Connection) -> None:
+    """Let one start migrate at a time, as long as it takes. On SQLite, beginning to write has seen to that already."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
 
 
 def revision_of(database_url: str) -> str | None:

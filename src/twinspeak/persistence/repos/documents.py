@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, literal_column, select, update
 
 from twinspeak.domain.caller import Scope
 from twinspeak.domain.clock import now_ms
@@ -45,9 +45,9 @@ class Chunk(msgspec.Struct, frozen=True):
     text: str
 
 
-_FIND = ScopedStatement(
-    select(documents.c.id).where(documents.c.content_hash == bindparam("hash"), documents.c.status == "ready")
-)
+# Spelled out, because SQLite only uses the indices of ready documents when it can read the word in the statement.
+_IS_READY = documents.c.status == literal_column("'ready'")
+_FIND = ScopedStatement(select(documents.c.id).where(documents.c.content_hash == bindparam("hash"), _IS_READY))
 _VERSION = ScopedStatement(
     select(func.count(), func.max(documents.c.id), func.max(documents.c.created)).where(documents.c.status == "ready")
 )

@@ -65,9 +65,10 @@ def twin_by_public_id(tx: Tx, user_id: str, public_id: str) -> Institution | Non
 def of_user(tx: Tx, user_id: str) -> list[tuple[Membership, Institution]]:
     """Return the user's active memberships with their active twins, favourites first, then by name."""
     found = select(memberships).select_from(_JOINED).where(*_LIVE, memberships.c.user_id == user_id)
-    ordered = found.order_by(memberships.c.favorite.desc(), institutions.c.ai_name, institutions.c.name)
-    pairs = [(_membership(row), twin(tx, user_id, row.institution_id)) for row in tx.all(ordered)]
-    return [(membership, institution) for membership, institution in pairs if membership and institution]
+    pairs = [(_membership(row), twin(tx, user_id, row.institution_id)) for row in tx.all(found)]
+    kept = [(membership, institution) for membership, institution in pairs if membership and institution]
+    # Sorted here: each database has an order of names of its own.
+    return sorted(kept, key=lambda pair: (not pair[0].favorite, pair[1].ai_name, pair[1].name, pair[1].id))
 
 
 def set_status(tx: Tx, membership_id: str, status: str) -> bool:

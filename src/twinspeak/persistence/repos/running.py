@@ -16,8 +16,10 @@ from twinspeak.domain.credits import FREE, Price, Usage
 from twinspeak.domain.errors import Conflict
 from twinspeak.domain.turn import Settlement, Snapshot, TurnEnd, TurnPlan, TurnState
 from twinspeak.persistence.db import Tx
+from twinspeak.persistence.faults import is_duplicate
 from twinspeak.persistence.scope import SYSTEM, ScopedStatement, scoped
 from twinspeak.persistence.tables import turn_details, turns, users, wallets
+from twinspeak.persistence.text import storable
 
 SUCCESSFUL = frozenset({TurnState.DONE, TurnState.CANCELLED, TurnState.INTERRUPTED})
 """States in which the person got an answer, whole or partial: they are paid for, the others are not."""
@@ -32,7 +34,7 @@ _STATE = scoped(
     SYSTEM,
     select(turns.c.state, turns.c.institution_id, turns.c.user_id, turns.c.payer_wallet_id, turns.c.settlement)
     .where(turns.c.id == bindparam("turn"))
-    .with_for_update(),
+    .with_for_update(key_share=True),
 )
 _CHECKPOINT = scoped(
     SYSTEM,
@@ -65,7 +67,9 @@ _ABANDONED = scoped(
         | ((turns.c.owner != bindparam("mine")) & (turns.c.lease_until < bindparam("others_before"))),
     )
     .order_by(turns.c.lease_until)
-    .limit(bindparam("most")),
+    .limit(bindparam("most"))
+    # One that somebody is ending, or has just heard of, is not abandoned.
+    .with_for_update(key_share=True, skip_locked=True),
 )  # fmt: skip
 _SPEND = (
     update(users)
@@ -76,6 +80,9 @@ _SPEND = (
 _SPENT = select(users.c.credits_used).where(users.c.id == bindparam("user"))
 _BALANCE = select(wallets.c.balance).where(wallets.c.id == bindparam("wallet"))
 _POOL = select(wallets.c.balance).where(wallets.c.kind == "institution", wallets.c.owner_id == bindparam("institution"))
+
+STOP_REASON_MAX = 100
+"""Characters of a vendor's word that are kept."""
 
 _price = msgspec.json.Decoder(Price)
 
@@ -145,11 +152,11 @@ def begin(tx: Tx, plan: TurnPlan, begun: Begun) -> None:
     row = {
         "id": plan.ask.turn_id,
         "course_id": plan.course.course_id,
-        "course_name": storable(plan.course.course_name),
+        "course_name": plan.course.course_name,
         "assistant_id": plan.assistant.id if plan.assistant is not None else None,
         "state": TurnState.RUNNING.value,
         "face": plan.ask.face.value,
-        "question": storable(plan.ask.question),
+        "question": plan.ask.question,
         "model": plan.model.id,
         "provider": plan.model.provider,
         "price": to_json(price),
@@ -162,6 +169,8 @@ def begin(tx: Tx, plan: TurnPlan, begun: Begun) -> None:
     try:
         tx.scoped(scope, _INSERT, row)
     except IntegrityError as error:
+        if not is_duplicate(error):
+            raise
         raise Conflict("There is a turn by this id already.") from error
 
 
@@ -173,7 +182,7 @@ def checkpoint(tx: Tx, turn_id: str, snapshot: Snapshot, *, lease_until: int) ->
             _CHECKPOINT,
             {
                 "turn": turn_id,
-                "text_so_far": storable(snapshot.text),
+                "text_so_far": snapshot.text,
                 "input_tokens": usage.input,
                 "cached_tokens": usage.cached,
                 "completion_tokens": usage.completion,
@@ -225,7 +234,7 @@ def end(tx: Tx, end: TurnEnd, found: Found, settlement: Settlement, *, now: int)
     usage: Usage = end.usage
     values = {
         "state": end.state.value,
-        "output": storable(end.output),
+        "output": end.output,
         "usage_input": usage.input,
         "usage_cached": usage.cached,
         "usage_completion": usage.completion,
@@ -233,7 +242,7 @@ def end(tx: Tx, end: TurnEnd, found: Found, settlement: Settlement, *, now: int)
         "credits": settlement.credits,
         "success": end.state in SUCCESSFUL,
         "moderated": end.moderated,
-        "stop_reason": end.stop_reason,
+        "stop_reason": end.stop_reason[:STOP_REASON_MAX],
         "failure": None if end.failure is None else to_json(end.failure),
         "settlement": to_json(settlement),
         "has_thinking": bool(end.thinking),
@@ -251,17 +260,6 @@ def end(tx: Tx, end: TurnEnd, found: Found, settlement: Settlement, *, now: int)
             "passages": to_json(end.passages),
         }
         tx.scoped(found.scope, _INSERT_DETAILS, details)
-
-
-def storable(text: str) -> str:
-    """Return text that UTF-8 can hold: a lone surrogate from a broken client or vendor must not lose a whole turn."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
 
 
 def to_json(value: object) -> str:

@@ -22,6 +22,8 @@ REPLAYED = ("done", "cancelled", "interrupted")
 
 LIST_LIMIT = 100
 LIST_LIMIT_MAX = 1000
+SEARCH_MAX = 1000
+"""Characters of a search that are looked for; SQLite refuses patterns of more than some 50,000 bytes."""
 
 
 class HistoryFilter(msgspec.Struct, frozen=True):
@@ -165,9 +167,8 @@ def _matching(wanted: HistoryFilter) -> Iterable[ColumnElement[bool]]:
     if wanted.history_id is not None:
         yield turns.c.id == wanted.history_id
     if wanted.search:
-        yield turns.c.question.icontains(wanted.search, autoescape=True) | turns.c.output.icontains(
-            wanted.search, autoescape=True
-        )
+        words = wanted.search[:SEARCH_MAX]
+        yield turns.c.question.icontains(words, autoescape=True) | turns.c.output.icontains(words, autoescape=True)
 
 
 def _personas(tx: Tx, rows: Sequence[Row[Any]]) -> dict[str, Assistant]:

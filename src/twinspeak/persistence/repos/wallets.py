@@ -33,13 +33,16 @@ class Wallet(msgspec.Struct, frozen=True):
 _FIND = (
     select(wallets.c.id, wallets.c.balance, wallets.c.held)
     .where(wallets.c.kind == bindparam("kind_is"), wallets.c.owner_id == bindparam("owner_is"))
-    .with_for_update()
+    .with_for_update(key_share=True)
 )
+_ID = select(wallets.c.id).where(wallets.c.kind == bindparam("kind_is"), wallets.c.owner_id == bindparam("owner_is"))
 _PEEK = select(wallets.c.balance).where(
     wallets.c.kind == bindparam("kind_is"), wallets.c.owner_id == bindparam("owner_is")
 )
 _GET = (
-    select(wallets.c.id, wallets.c.balance, wallets.c.held).where(wallets.c.id == bindparam("wallet")).with_for_update()
+    select(wallets.c.id, wallets.c.balance, wallets.c.held)
+    .where(wallets.c.id == bindparam("wallet"))
+    .with_for_update(key_share=True)
 )
 _HOLD_MORE = (
     update(wallets)
@@ -57,7 +60,7 @@ _OPEN_HOLD = insert(holds).values(
 _GET_HOLD = (
     select(holds.c.wallet_id, holds.c.amount)
     .where(holds.c.turn_id == bindparam("turn"), holds.c.state == "open")
-    .with_for_update()
+    .with_for_update(key_share=True)
 )
 _GROW_HOLD = update(holds).where(holds.c.turn_id == bindparam("turn")).values(amount=holds.c.amount + bindparam("by"))
 _CLOSE_HOLD = update(holds).where(holds.c.turn_id == bindparam("turn")).values(state=bindparam("closed"))
@@ -171,15 +174,16 @@ def discrepancies(tx: Tx) -> list[str]:
 def _transfer(tx: Tx, wallet_id: str, amount: int, *, kind: str, turn_id: str | None, note: str) -> None:
     """Write both entries, and the system's balance; the other wallet's is the caller's to write.
 
-    The system's row is touched last: on a server with many writers it is the one that all of them want.
+    The system's row is locked last: on a server with many writers it is the one that all of them want.
     """
-    system = ensure(tx, "system", SYSTEM_OWNER)
+    system = {"kind_is": "system", "owner_is": SYSTEM_OWNER}
+    system_id: str = tx.value(_ID, system) or ensure(tx, "system", SYSTEM_OWNER).id
     entry = {"transfer_id": new_id(), "kind": kind, "turn_id": turn_id, "note": note, "created": now_ms()}
     tx.run(
         _ENTRY,
         [
             {**entry, "wallet_id": wallet_id, "amount": amount},
-            {**entry, "wallet_id": system.id, "amount": -amount},
+            {**entry, "wallet_id": system_id, "amount": -amount},
         ],
     )
-    tx.run(_RELEASE, {"wallet": system.id, "amount": -amount, "release": 0})
+    tx.run(_RELEASE, {"wallet": system_id, "amount": -amount, "release": 0})
