@@ -29,6 +29,7 @@ from twinspeak.transports.socketio.asgi import SocketFace, SocketLimits
 from twinspeak.transports.socketio.events import Events
 from twinspeak.transports.socketio.greeting import Greeter, may_receive
 from twinspeak.transports.socketio.hub import Hub, HubLimits
+from twinspeak.transports.socketio.wire.connection import ConnectionLimits
 from twinspeak.transports.socketio.wire.engine import EngineLimits
 from twinspeak.transports.sse import routes as sse_face
 
@@ -120,6 +121,9 @@ def _socket_limits(settings: Settings) -> SocketLimits:
             ping_interval_s=settings.socket_ping_interval_s,
             ping_timeout_s=settings.socket_ping_timeout_s,
             max_payload=settings.socket_max_payload_bytes,
+        ),
+        connection=ConnectionLimits(
+            connect_s=settings.socket_ping_timeout_s, max_attachment_bytes=settings.socket_max_payload_bytes
         ),
         max_links=settings.max_sockets,
         links_per_address=settings.sockets_per_address,

@@ -1,9 +1,9 @@
-"""Clients that speak Engine.IO 4 and Socket.IO 5 by hand, over a real socket: nothing of `twinspeak`, no library.
+"""Clients that speak Engine.IO 4 and Socket.IO 5 by hand, over a real socket, without a library.
 
-    async with websocket(server) as eio:          # one WebSocket; `eio.frame()` is the next frame, pings answered
-        await eio.send("40")
-    polling = await Polling.open(server)          # one polling session
-    async with joined(server, token=…) as tab:    # a Socket.IO client in a namespace: `tab.sid`, `tab.events`, …
+async with websocket(server) as eio:          # one WebSocket; `eio.frame()` is the next frame, pings answered
+    await eio.send("40")
+polling = await Polling.open(server)          # one polling session
+async with joined(server, token=…) as tab:    # a Socket.IO client in a namespace: `tab.sid`, `tab.events`, …
 """
 
 import asyncio
@@ -11,11 +11,15 @@ import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import aiohttp
+from starlette.routing import Mount
 
 from tests.live import LiveServer
+from twinspeak.transports.socketio.asgi import SocketFace
+from twinspeak.transports.socketio.hub import Hub
+from twinspeak.transports.socketio.link import Link
 
 WAIT_S = 10
 SEPARATOR = "\x1e"
@@ -24,6 +28,29 @@ PATH = "/socket.io/"
 
 def query(transport: str, sid: str | None = None, **more: str) -> dict[str, str]:
     return {"EIO": "4", "transport": transport, **({"sid": sid} if sid else {}), **more}
+
+
+async def eventually(holds: Callable[[], Any], within: float = WAIT_S) -> None:
+    """Wait until something inside the server holds: no client is told of it."""
+    async with asyncio.timeout(within):
+        for _ in iter(holds, True):
+            await asyncio.sleep(0.002)
+
+
+def face(server: LiveServer) -> SocketFace:
+    """Return the server's face for sockets: it is in this process."""
+    mounts = [route for route in cast("Any", server.live.asgi).routes if isinstance(route, Mount)]
+    return next(mount.app for mount in mounts if isinstance(mount.app, SocketFace))
+
+
+def links_of(server: LiveServer) -> dict[str, Link]:
+    """Return the server's sessions by id."""
+    return face(server)._links
+
+
+def hub(server: LiveServer) -> Hub:
+    """Return who knows the server's sockets."""
+    return face(server)._events._hub
 
 
 class Closed(Exception):
@@ -175,11 +202,7 @@ class Tab:
     # -- what it was sent ---------------------------------------------------------------------------------------------
 
     def of(self, turn_id: str | None = None, kind: str | None = None) -> list[dict[str, Any]]:
-        return [
-            each
-            for each in self.payloads
-            if turn_id in (None, each["turnId"]) and kind in (None, each["type"])
-        ]
+        return [each for each in self.payloads if turn_id in (None, each["turnId"]) and kind in (None, each["type"])]
 
     def text(self, turn_id: str | None = None) -> str:
         """Return the answer so far as somebody sees it who empties the page at each RELOAD and then adds deltas."""
@@ -207,10 +230,11 @@ async def joined(
     client_id: str | None = None,
     url: str = "",
     headers: dict[str, str] | None = None,
+    **more: str,
 ) -> AsyncGenerator[Tab]:
     """Connect a tab; with `token` it is registered by the time this returns."""
     auth = {name: value for name, value in (("token", token), ("clientId", client_id)) if value}
-    async with websocket(server, url=url, headers=headers) as engine:
+    async with websocket(server, url=url, headers=headers, **more) as engine:
         tab = Tab(engine, namespace)
         async with asyncio.TaskGroup() as group:
             reading = group.create_task(tab.read())

@@ -150,6 +150,8 @@ class Hub:
         if delivery is None:
             return False
         delivery.answered.set()
+        # One that a socket has had is still kept for the next: the reply may have been lost with that socket.
+        delivery.given_up = not delivery.had_socket
         return not delivery.reached
 
     def cancel(self, socket: Socket, turn_id: str | None) -> list[str]:
@@ -201,7 +203,7 @@ class Hub:
 
     def _takes(self, socket: Socket, delivery: Delivery) -> bool:
         """Whether a socket that has just registered gets a turn: an orphan, or the one that its own tab asked for."""
-        if delivery.confirmed or delivery.socket is socket or not self._may_receive(socket, delivery.turn):
+        if delivery.settled or delivery.socket is socket or not self._may_receive(socket, delivery.turn):
             return False
         same_tab = socket.client_id is not None and socket.client_id == delivery.client_id
         return delivery.socket is None or same_tab
@@ -247,7 +249,7 @@ class Hub:
     def _release(self, delivery: Delivery) -> None:
         """Take a turn from the socket that carries it, and find it another."""
         self._take_away(delivery)
-        if not delivery.confirmed and (heir := self._heir(delivery)) is not None:
+        if not delivery.settled and (heir := self._heir(delivery)) is not None:
             self._deliver(delivery, heir, catch_up=True)
 
     def _take_away(self, delivery: Delivery) -> None:

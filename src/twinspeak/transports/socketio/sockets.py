@@ -61,6 +61,14 @@ class Delivery:
         self.confirmed = False
         """And has answered."""
 
+        self.given_up = False
+        """The REST reply has said that nobody could be reached, and has the whole answer."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether no socket needs to have it any more."""
+        return self.confirmed or self.given_up
+
     @property
     def user_id(self) -> str:
         """Whose turn it is."""

@@ -9,11 +9,14 @@ from twinspeak.transports.socketio.wire.engine import Message
 
 # As docs/socket.io-protocol/v5-current.md writes the format.
 _PACKET = re.compile(r"([0-6])(?:([0-9]+)-)?(/[^,]*)?,?([0-9]+)?(.*)", re.DOTALL)
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 
 
 def read_payload(body: bytes) -> list[Message]:
     """Decode a polling body."""
-    return [base64.b64decode(part[1:]) if part[:1] == "b" else part for part in body.decode().split("\x1e")]
+    parts = body.decode().split("\x1e")
+    assert all(_BASE64.fullmatch(part[1:]) for part in parts if part[:1] == "b")
+    return [base64.b64decode(part[1:]) if part[:1] == "b" else part for part in parts]
 
 
 def write_payload(messages: list[Message]) -> bytes:
@@ -34,6 +37,23 @@ def read_packet(text: str) -> tuple[int, int, str, int | None, Any]:
         None if number is None else int(number),
         json.loads(payload, parse_int=_integer) if payload else None,
     )
+
+
+def filled(data: Any, buffers: list[bytes]) -> Any:
+    """Put attachments where their placeholders stand. Raises LookupError for one that names none."""
+    if isinstance(data, dict):
+        if data.get("_placeholder") is True:
+            if type(data.get("num")) is not int or data["num"] < 0:
+                raise LookupError
+            return buffers[data["num"]]
+        return {key: filled(value, buffers) for key, value in data.items()}
+    return [filled(value, buffers) for value in data] if isinstance(data, list) else data
+
+
+def depth(data: Any) -> int:
+    """Return how many lists and objects are inside one another."""
+    held = data.values() if isinstance(data, dict) else data if isinstance(data, list) else None
+    return 0 if held is None else 1 + max(map(depth, held), default=0)
 
 
 def _integer(digits: str) -> float:
