@@ -1,0 +1,1 @@
+"""The benchmark: what streaming costs, measured beside a raw pass-through in the same run (docs/performance.md)."""

@@ -1,0 +1,48 @@
+"""Row 6: from a cancel to the upstream's closed socket, by every way to cancel."""
+
+from bench.answers import Answer
+from bench.load.job import Cancel, Face, Job, Spread
+from bench.product import Product
+from bench.rows.line import Line, Scale
+from bench.stage import Stage
+
+_WAYS: tuple[tuple[str, Face, Cancel], ...] = (
+    ("SSE, hang up", "sse", "hangup"),
+    ("OpenAI, hang up", "openai", "hangup"),
+    ("REST, hang up", "rest", "hangup"),
+    ("SSE, cancel by REST", "sse", "rest"),
+    ("Socket.IO, cancel_request", "socketio", "socket"),
+)
+_CLIENTS = 10
+
+
+def run(stage: Stage, scale: Scale, every: Product) -> list[Line]:
+    """Cancel in the middle of answers, ten clients at a time."""
+    return [_line(stage, every, scale.cancels, way) for way in _WAYS]
+
+
+def _line(stage: Stage, product: Product, cancels: int, way: tuple[str, Face, Cancel]) -> Line:
+    name, face, cancel = way
+    clients = min(_CLIENTS, cancels)
+    job = Job(
+        url=product.url, face=face, answer=Answer(words=1_000, interval=10), streams=clients,
+        turns=-(-cancels // clients), stagger_s=0.2, think_s=0.1, tokens=product.tokens, cancel=cancel, at_frame=5,
+    )  # fmt: skip
+    stage.exchanges()
+    seen = stage.run(job)
+    closed = {exchange["tag"]: exchange for exchange in stage.exchanges()["exchanges"]}
+    took: list[float] = []
+    missing = 0
+    for tag, at in seen.cancelled.items():
+        exchange = closed.get(tag)
+        if exchange is None or exchange["closed"] is None:
+            missing += 1
+        else:
+            took.append(exchange["closed"] - at)
+    spread = Spread.of(took)
+    note = f"{spread.count} cancels; p50 {spread.p50:.1f}, most {spread.most:.1f} ms"
+    return Line(
+        row="6", what=f"cancel to upstream closed, {name}", figure=spread.p99, unit="ms", limit=50,
+        note=note + (f"; {missing} not closed" if missing else "") + (f"; {seen.errors[0]}" if seen.errors else ""),
+        faults=missing + seen.failed,
+    )  # fmt: skip
