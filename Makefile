@@ -19,10 +19,11 @@ broken := $(if $(wildcard .venv/pyvenv.cfg),$(shell .venv/bin/python -c '' >/dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test verify fuzz lint lint-rules lint-format lint-types lint-arrows fmt lock clean remake
+.PHONY: help serve test verify fuzz bench bench-full bench-peers lint lint-rules lint-format lint-types lint-arrows \
+	fmt lock clean remake
 
 help: ## list these targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 serve: .venv/.runtime ## start the server; options in ARGS, e.g. make serve ARGS="--port 9000"
 	@.venv/bin/twinspeak serve $(ARGS)
@@ -36,6 +37,15 @@ verify: .venv/.dev ## run every test, the slow ones too, with many more generate
 
 fuzz: .venv/.dev ## fuzz what reads a client's bytes; longer with FUZZ_SECONDS=3600
 	@.venv/bin/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+
+bench: .venv/.bench ## measure what streaming costs, in under 5 minutes (Linux); options in ARGS, e.g. ARGS="--rows 1,5"
+	@.venv/bin/python -m bench $(ARGS)
+
+bench-full: .venv/.bench ## measure all of it, with profiles: about 25 minutes
+	@.venv/bin/python -m bench --scale full --profile $(ARGS)
+
+bench-peers: .venv/.bench ## measure LiteLLM's proxy beside it, installed into a folder that is thrown away
+	@.venv/bin/python -m bench.peers $(ARGS)
 
 lint: lint-rules lint-format lint-types lint-arrows ## check rules, format, types and the arrows between packages
 
@@ -59,13 +69,14 @@ lock: ## lock the dependencies again (needs uv); newest versions with ARGS=--upg
 	@command -v uv >/dev/null || { echo "make lock needs uv on the PATH."; exit 1; }
 	uv pip compile pyproject.toml $(uv_options) -o requirements/runtime.txt
 	uv pip compile pyproject.toml $(uv_options) --group dev -o requirements/dev.txt
+	uv pip compile --group bench $(uv_options) -o requirements/bench.txt
 	uv pip compile --group build $(uv_options) --constraints requirements/dev.txt -o requirements/build.txt
 uv_options = --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	--no-emit-find-links $(ARGS)
 
 clean: ## remove what make made (the environment, caches); never data
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist tests/conformance/node_modules
-	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.runtime: .venv/pyvenv.cfg $(locks) requirements/runtime.txt
 	@echo "Installing Twinspeak and what it needs to run (once; about a minute)…"
@@ -81,6 +92,10 @@ clean: ## remove what make made (the environment, caches); never data
 	@$(pip) --require-hashes -r requirements/dev.txt
 	@$(pip) --no-index --no-deps --no-build-isolation --editable .
 	@touch .venv/.runtime $@ && echo "Installed."
+
+.venv/.bench: .venv/.runtime requirements/bench.txt
+	@$(pip) --require-hashes -r requirements/bench.txt
+	@touch $@
 
 # The newest suitable Python wins; PYTHON=… chooses another. Some systems ship Python without venv, so that is tried too.
 .venv/pyvenv.cfg: $(broken)
