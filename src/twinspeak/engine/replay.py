@@ -1,6 +1,5 @@
 """A turn's events again, from its history record: what a reader gets once the log has expired."""
 
-from twinspeak.domain.credits import Usage
 from twinspeak.domain.errors import Conflict
 from twinspeak.domain.events import (
     AnswerReady,
@@ -13,7 +12,7 @@ from twinspeak.domain.events import (
     TurnFailed,
     TurnStarted,
 )
-from twinspeak.domain.turn import Settlement, TurnRecord, TurnReply, TurnState
+from twinspeak.domain.turn import Failure, Settlement, TurnRecord, TurnReply, TurnState
 from twinspeak.engine.buffer import TextBuffer
 from twinspeak.engine.log import TurnLog
 from twinspeak.engine.ports import ToolRunner
@@ -73,31 +72,39 @@ def _structure(record: TurnRecord, tools: ToolRunner, most: int) -> list[tuple[i
     return sorted(events, key=lambda numbered: numbered[0])
 
 
+def reply_of(record: TurnRecord) -> TurnReply:
+    """Return what was replied when the turn ended; not for a failed one."""
+    paid = Settlement(credits=record.credits, total_credits=0, credits_used=0, institution_credits=None)
+    return TurnReply(
+        turn_id=record.id,
+        output=record.output,
+        model=record.model,
+        usage=record.usage,
+        settlement=record.settlement or paid,
+        course_id=record.course_id,
+        course_name=record.course_name,
+        duration_ms=record.duration_ms,
+        passages=record.passages,
+        cancelled=record.state in (TurnState.CANCELLED, TurnState.INTERRUPTED),
+        moderated=record.moderated,
+        passages_only=record.passages_only,
+        stop_reason=record.stop_reason,
+    )
+
+
+def reply_to(record: TurnRecord) -> TurnReply | Failure:
+    """Return how the turn ended: its reply, or the failure that its asker was told."""
+    return record.failure or reply_of(record)
+
+
 def _last(record: TurnRecord) -> AnswerReady | TurnFailed:
     failure = record.failure
-    if failure is not None:
-        return TurnFailed(
-            code=failure.code,
-            status=failure.status,
-            type=failure.type,
-            message=failure.message,
-            details=failure.details,
-        )
-    usage: Usage = record.usage
-    paid = Settlement(credits=record.credits, total_credits=0, credits_used=0, institution_credits=None)
-    return AnswerReady(
-        reply=TurnReply(
-            turn_id=record.id,
-            output=record.output,
-            model=record.model,
-            usage=usage,
-            settlement=record.settlement or paid,
-            course_id=record.course_id,
-            course_name=record.course_name,
-            duration_ms=record.duration_ms,
-            passages=record.passages,
-            cancelled=record.state in (TurnState.CANCELLED, TurnState.INTERRUPTED),
-            moderated=record.moderated,
-            stop_reason=record.stop_reason,
-        )
+    if failure is None:
+        return AnswerReady(reply=reply_of(record))
+    return TurnFailed(
+        code=failure.code,
+        status=failure.status,
+        type=failure.type,
+        message=failure.message,
+        details=failure.details,
     )

@@ -139,7 +139,7 @@ class Turn:
             return None
         self.step = Step.MODERATE
         if (refusal := await self._refusal(plan, rounds)) is not None:
-            await self._save(rounds, rounds.end(TurnState.REFUSED, _failure(refusal), duration_ms=self._elapsed_ms()))
+            await self._save(rounds, rounds.end(TurnState.REFUSED, Failure.of(refusal), duration_ms=self._elapsed_ms()))
             self._refuse(refusal)
             return None
         self._admission.set_result(plan)
@@ -186,10 +186,10 @@ class Turn:
         except Cancelled as stop:
             state = TurnState.INTERRUPTED if stop.reason is CancelReason.SERVER_STOPPING else TurnState.CANCELLED
         except CodedError as error:
-            state, failure = TurnState.FAILED, _failure(error)
+            state, failure = TurnState.FAILED, Failure.of(error)
         except Exception:  # boundary: a bug in an adapter must not lose the turn
             _log.exception("turn broke", step=self.step)
-            state, failure = TurnState.FAILED, _failure(CodedError())
+            state, failure = TurnState.FAILED, Failure.of(CodedError())
         self.step = Step.FINISH
         await self._finish(plan, rounds, rounds.end(state, failure, duration_ms=self._elapsed_ms()))
 
@@ -213,7 +213,7 @@ class Turn:
         return self._saving.result() if self._saving.done() else None
 
     def _refuse(self, error: CodedError) -> None:
-        self.failure = _failure(error)
+        self.failure = Failure.of(error)
         self._admission.set_exception(error)
         self._admission.exception()  # seen: a face that is gone by now must not leave a warning behind
 
@@ -223,7 +223,7 @@ class Turn:
         if not self._admission.done():
             self._refuse(ServerStopping())
         if self.reply is None and self.failure is None:
-            self.failure = _failure(ServerStopping())
+            self.failure = Failure.of(ServerStopping())
             self.log.append(_failed(self.failure))
         self.log.append(TurnEnded())
         if not self._end.done():
@@ -234,10 +234,6 @@ class Turn:
 
     def _spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         return self._supervisor.spawn(work, name=f"turn {self.turn_id}: {name}")
-
-
-def _failure(error: CodedError) -> Failure:
-    return Failure(code=error.code, status=error.status, type=error.type, message=error.message, details=error.details)
 
 
 def _failed(failure: Failure) -> TurnFailed:

@@ -8,10 +8,11 @@ from twinspeak.engine.turn import Turn
 
 
 class _Listening:
-    """Who is there for one turn. `on_its_own`: no call waits for it any more, so it lives by its listeners."""
+    """Who is there for one turn. `on_its_own`: no call need wait for it any more, so it lives by its listeners."""
 
     def __init__(self) -> None:
         self.count = 0
+        self.calls = 0
         self.on_its_own = False
         self.clock: asyncio.TimerHandle | None = None
 
@@ -26,6 +27,16 @@ class Audience:
         """Nobody listens to anything yet."""
         self._abandoned_s = abandoned_s
         self._turns: WeakKeyDictionary[Turn, _Listening] = WeakKeyDictionary()
+
+    def call(self, turn: Turn) -> None:
+        """Count a call that asked for the turn: the one that began it, or one that joined it by its key."""
+        self._turns.setdefault(turn, _Listening()).calls += 1
+
+    def hang_up(self, turn: Turn) -> bool:
+        """Count a call less; return whether the turn ends with it: it was the last, and nothing lets the turn go on."""
+        state = self._turns.setdefault(turn, _Listening())
+        state.calls -= 1
+        return state.calls <= 0 and not state.on_its_own
 
     def enter(self, turn: Turn) -> None:
         """Count a listener; the clock stops."""

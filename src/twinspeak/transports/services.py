@@ -12,7 +12,7 @@ from starlette.requests import HTTPConnection
 from twinspeak.domain.caller import Caller
 from twinspeak.domain.clock import monotonic
 from twinspeak.domain.models import ModelSpec
-from twinspeak.domain.turn import TurnRecord
+from twinspeak.domain.turn import TurnRecord, TurnState
 from twinspeak.engine.log import TurnLog
 from twinspeak.engine.registry import TurnRegistry
 from twinspeak.engine.turn import Turn
@@ -24,6 +24,30 @@ from twinspeak.telemetry.metrics import Metrics
 from twinspeak.telemetry.watchdog import Watchdog
 from twinspeak.transports.audience import Audience
 from twinspeak.transports.http.proxies import TrustedProxies
+
+
+class KeptKey(Protocol):
+    """`persistence.repos.turn_keys.KeptTurn`."""
+
+    @property
+    def turn_id(self) -> str:
+        """The turn."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Of what was asked."""
+        ...
+
+    @property
+    def state(self) -> TurnState:
+        """Of the turn's row."""
+        ...
+
+    @property
+    def openai_compat(self) -> bool:
+        """Whether the turn's twin honours OpenAI's options now."""
+        ...
 
 
 class Models(Protocol):
@@ -44,6 +68,10 @@ class TurnRecords(Protocol):
 
     async def record(self, caller: Caller, turn_id: str) -> TurnRecord:
         """Return a turn's record. Raises NotFound, also for somebody else's."""
+        ...
+
+    async def kept(self, caller: Caller, key: str) -> KeptKey | None:
+        """Return the turn that the caller's idempotency key stands for."""
         ...
 
 

@@ -14,6 +14,8 @@ AUTHORIZATION: Final = "authorization"
 REQUEST_ID_HEADER: Final = "x-request-id"
 TURN_ID_HEADER: Final = "x-turn-id"
 CONVERSATION_ID_HEADER: Final = "x-conversation-id"
+IDEMPOTENCY_KEY: Final = "idempotency-key"
+REPLAYED_HEADER: Final = "idempotent-replayed"
 RETRY_AFTER: Final = "retry-after"
 RATE_LIMIT_LIMIT: Final = "ratelimit-limit"
 RATE_LIMIT_REMAINING: Final = "ratelimit-remaining"
@@ -29,6 +31,7 @@ EXPOSED_HEADERS: Final = (
     TURN_ID_HEADER,
     CONVERSATION_ID_HEADER,
     REQUEST_ID_HEADER,
+    REPLAYED_HEADER,
     RETRY_AFTER,
     RATE_LIMIT_LIMIT,
     RATE_LIMIT_REMAINING,

@@ -1,6 +1,6 @@
 """POST /api/ai/chat/completions (reference 3.4)."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -9,15 +9,16 @@ from fastapi import Request
 from starlette.responses import Response
 
 from twinspeak.domain.errors import ServerStopping
-from twinspeak.domain.turn import TurnPlan
-from twinspeak.engine.control import CancelReason
-from twinspeak.engine.turn import Turn
+from twinspeak.domain.turn import Failure, TurnPlan
+from twinspeak.engine.log import TurnLog
+from twinspeak.engine.replay import reply_to
 from twinspeak.transports import turns
 from twinspeak.transports import wire_names as wire
 from twinspeak.transports.http import errors
 from twinspeak.transports.http.routes import SignedIn, request_id, router, services_of
 from twinspeak.transports.openai import render
 from twinspeak.transports.openai.request import ChatCompletion
+from twinspeak.transports.services import Streaming
 from twinspeak.transports.stream import EventStream, Pacer, paced
 
 ROUTER = router("Questions", failures=turns.FAILURES)
@@ -45,45 +46,55 @@ _STREAM_DOC: dict[int | str, dict[str, Any]] = {
     summary="Ask as an OpenAI client does",
     response_class=Response,
     responses=_STREAM_DOC,
+    openapi_extra=turns.ONCE,
 )
 async def chat_completions(request: Request, caller: SignedIn, body: ChatCompletion) -> Response:
     """Run one turn on the last user message. Always streams, but where the twin honours `stream: false`."""
-    turn = turns.start(request, body.ask(request, caller))
-    plan = await turns.admitted(turn)
-    if _compatible(plan) and body.field(wire.STREAM) is False:
-        return await _whole(request, turn, plan, body)
-    streaming = services_of(request).streaming
+    found = await turns.answering(request, body.ask(request, caller))
+    if (refused := turns.refusal(request, found)) is not None:
+        return refused
+    compatible = found.openai_compat if isinstance(found, turns.Kept) else _compatible(found.plan)
+    if compatible and body.field(wire.STREAM) is False:
+        return await _whole(request, found, body)
+    services = services_of(request)
     renderer = render.Renderer(
-        turn.turn_id,
+        found.turn_id,
         body.echoed_model,
-        include_usage=_compatible(plan) and _wants_usage(body),
+        include_usage=compatible and _wants_usage(body),
         request_id=request_id(request),
     )
-    pacer = Pacer(coalesce_ms=streaming.stream_coalesce_ms, cumulative=False)
+    log = services.replay(found.record) if isinstance(found, turns.Kept) else found.turn.log
     return EventStream(
-        _frames(turn, renderer, pacer, streaming.stream_heartbeat_s),
-        headers={**dict(wire.SSE_HEADERS), **turns.headers(plan)},
-        on_gone=lambda: turn.cancel(CancelReason.CLIENT_GONE),
-        write_timeout_s=streaming.stream_write_timeout_s,
+        _frames(log, renderer, services.streaming),
+        headers={**dict(wire.SSE_HEADERS), **found.headers},
+        on_gone=_hang_up(request, found),
+        write_timeout_s=services.streaming.stream_write_timeout_s,
     )
 
 
-async def _frames(turn: Turn, renderer: render.Renderer, pacer: Pacer, heartbeat_s: float) -> AsyncGenerator[bytes]:
-    async with aclosing(paced(turn.log.read(), pacer, heartbeat_s=heartbeat_s)) as events:
+def _hang_up(request: Request, found: turns.Live | turns.Kept) -> Callable[[], None]:
+    return (lambda: None) if isinstance(found, turns.Kept) else lambda: turns.gone(request, found.turn)
+
+
+async def _frames(log: TurnLog, renderer: render.Renderer, streaming: Streaming) -> AsyncGenerator[bytes]:
+    pacer = Pacer(coalesce_ms=streaming.stream_coalesce_ms, cumulative=False)
+    async with aclosing(paced(log.read(), pacer, heartbeat_s=streaming.stream_heartbeat_s)) as events:
         async for event in events:
             if frame := renderer.frame(event):
                 yield frame
 
 
-async def _whole(request: Request, turn: Turn, plan: TurnPlan, body: ChatCompletion) -> Response:
-    await turns.ended(turn, request.receive)
-    headers = turns.headers(plan)
-    if turn.reply is None:
-        failure = turn.failure or ServerStopping()
-        content, status = errors.body(failure, request_id(request)), failure.status
+async def _whole(request: Request, found: turns.Live | turns.Kept, body: ChatCompletion) -> Response:
+    if isinstance(found, turns.Kept):
+        answer = reply_to(found.record)
     else:
-        content, status = render.completion(turn.reply, body.echoed_model), 200
-    return Response(orjson.dumps(content), status_code=status, media_type="application/json", headers=headers)
+        await turns.ended(request, found)
+        answer = found.turn.reply or found.turn.failure or Failure.of(ServerStopping())
+    if isinstance(answer, Failure):
+        content, status = errors.body(answer, request_id(request)), answer.status
+    else:
+        content, status = render.completion(answer, body.echoed_model), 200
+    return Response(orjson.dumps(content), status_code=status, media_type="application/json", headers=found.headers)
 
 
 def _compatible(plan: TurnPlan) -> bool:

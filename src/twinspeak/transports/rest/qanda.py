@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
 from twinspeak.domain.errors import ServerStopping
-from twinspeak.domain.turn import Face
+from twinspeak.domain.turn import Face, Failure, TurnReply
+from twinspeak.engine.replay import reply_to
 from twinspeak.transports import reply, turns
 from twinspeak.transports import wire_names as wire
 from twinspeak.transports.http import errors
@@ -41,24 +42,33 @@ class Reply(BaseModel):
 
 
 @ROUTER.post(
-    "/api/ai/personal/qanda", summary="Ask a question, get the whole answer", responses={200: {"model": Reply}}
+    "/api/ai/personal/qanda",
+    summary="Ask a question, get the whole answer",
+    responses={200: {"model": Reply}},
+    openapi_extra=turns.ONCE,
 )
 async def qanda(request: Request, caller: SignedIn, question: Question) -> Response:
     """Run one turn. A client that hangs up cancels it; a cancelled turn answers with the part there is."""
-    turn = turns.start(request, question.ask(request, caller, Face.REST))
-    plan = await turns.admitted(turn)
-    streams, args = services_of(request).streams, question.args
-    if args.socket_id:
+    found = await turns.answering(request, question.ask(request, caller, Face.REST))
+    if isinstance(found, turns.Kept):
+        return _response(request, found, reply_to(found.record), failed=False)
+    turn, streams, args = found.turn, services_of(request).streams, question.args
+    if args.socket_id and not found.joined:
         delta_only = args.stream_mode == wire.DELTA
         streams.bind(turn, args.socket_id, delta_only=delta_only, extended=bool(args.extended_events))
-    await turns.ended(turn, request.receive, may_go_on=lambda: streams.released(turn))
-    headers = turns.headers(plan)
-    if turn.reply is None:
-        failure = turn.failure or ServerStopping()
-        content, status = errors.body(failure, request_id(request)), failure.status
+    await turns.ended(request, found)
+    answer = turn.reply or turn.failure or Failure.of(ServerStopping())
+    return _response(request, found, answer, failed=streams.failed(turn))
+
+
+def _response(
+    request: Request, found: turns.Live | turns.Kept, answer: TurnReply | Failure, *, failed: bool
+) -> Response:
+    if isinstance(answer, Failure):
+        content, status = errors.body(answer, request_id(request)), answer.status
     else:
-        content, status = {**reply.render(turn.reply), **_streaming(streams.failed(turn))}, 200
-    return Response(orjson.dumps(content), status_code=status, media_type="application/json", headers=headers)
+        content, status = {**reply.render(answer), **_streaming(failed)}, 200
+    return Response(orjson.dumps(content), status_code=status, media_type="application/json", headers=found.headers)
 
 
 def _streaming(failed: bool) -> dict[str, Any]:  # noqa: FBT001 -- it is the only thing told

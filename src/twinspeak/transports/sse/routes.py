@@ -9,8 +9,7 @@ from starlette.responses import Response
 
 from twinspeak.domain.errors import CodedError, NotFound
 from twinspeak.domain.turn import Face
-from twinspeak.engine.control import CancelReason
-from twinspeak.engine.log import Cursor, LogReader, TurnLog
+from twinspeak.engine.log import Cursor, TurnLog
 from twinspeak.engine.turn import Turn
 from twinspeak.transports import turns
 from twinspeak.transports import wire_names as wire
@@ -42,30 +41,31 @@ _STREAM_DOC: dict[int | str, dict[str, Any]] = {
     summary="Ask a question, stream the answer as Server-Sent Events",
     response_class=Response,
     responses=_STREAM_DOC,
+    openapi_extra=turns.ONCE,
 )
 async def qanda_stream(request: Request, caller: SignedIn, question: Question) -> Response:
     """Run one turn. Closing the connection cancels it; what was answered by then is saved and charged.
 
     With `requestArgs.resumable` it goes on instead, and can be picked up by its id.
     """
-    turn = turns.start(request, question.ask(request, caller, Face.SSE))
-    plan = await turns.admitted(turn)
-    args = question.args
+    found = await turns.answering(request, question.ask(request, caller, Face.SSE))
+    if (refused := turns.refusal(request, found)) is not None:
+        return refused
+    args, services = question.args, services_of(request)
     stream = _Stream(
         request,
-        turn.log,
+        services.replay(found.record) if isinstance(found, turns.Kept) else found.turn.log,
         cumulative=args.stream_mode != wire.DELTA,
         extended=bool(args.extended_events),
         ids=bool(args.resumable),
     )
+    if isinstance(found, turns.Kept):
+        return stream.response(stream.frames(), found.headers)
+    turn = found.turn
     if args.resumable:
-        services_of(request).audience.let_go(turn)
-        return stream.response(_heard(request, turn, stream.frames(turn.log.read())), turns.headers(plan))
-    return stream.response(
-        stream.frames(turn.log.read()),
-        turns.headers(plan),
-        on_gone=lambda: turn.cancel(CancelReason.CLIENT_GONE),
-    )
+        services.audience.let_go(turn)
+    heard = _heard(request, turn, stream.frames()) if args.resumable or found.joined else stream.frames()
+    return stream.response(heard, found.headers, on_gone=lambda: turns.gone(request, turn))
 
 
 @ROUTER.get(
@@ -93,7 +93,7 @@ async def turn_events(
         await _begun(turn)
     log = turn.log if turn is not None else services.replay(await services.records.record(caller, known))
     stream = _Stream(request, log, cumulative=stream_mode != wire.DELTA, extended=False, ids=True)
-    frames = stream.frames(log.read(after))
+    frames = stream.frames(after)
     return stream.response(frames if turn is None else _heard(request, turn, frames), {wire.TURN_ID_HEADER: known})
 
 
@@ -112,10 +112,12 @@ class _Stream:
         self._streaming = services_of(request).streaming
         self._pacer = Pacer(coalesce_ms=self._streaming.stream_coalesce_ms, cumulative=cumulative)
         self._renderer = Renderer(log.text, cumulative=cumulative, extended=extended, request_id=request_id(request))
+        self._log = log
         self._ids = ids
 
-    async def frames(self, reader: LogReader) -> AsyncGenerator[bytes]:
+    async def frames(self, after: Cursor | None = None) -> AsyncGenerator[bytes]:
         """Yield the frames, each with the cursor after it when the client wants to resume."""
+        reader = self._log.read(after)
         heartbeat_s = self._streaming.stream_heartbeat_s
         async with aclosing(paced(reader, self._pacer, heartbeat_s=heartbeat_s)) as events:
             async for event in events:
