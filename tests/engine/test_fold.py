@@ -192,6 +192,7 @@ def test_text_that_no_database_takes_is_made_whole():
     assert encodable("plain") == "plain"
     assert encodable("\ud83d\ude00!") == "😀!"
     assert encodable("a\ud83d") == "a\ufffd"
+    assert encodable("a\0b\ud83d") == "a\ufffdb\ufffd"
     fold = TurnFold(show_thinking=True)
     fold.feed([ModelThinking(text="\ud800"), ModelText(text="\udc00")])
     assert (fold.thinking.text(), fold.text.text()) == ("\ufffd", "\ufffd")

@@ -59,12 +59,13 @@ class Expected(NamedTuple):
 
 @cache
 def expected(path: Path) -> Expected:
-    """What a recording holds, by the other decoder."""
+    """What a recording holds, by the other decoder; NUL, which no database takes, is U+FFFD in every copy."""
     body = path.read_bytes()
     deltas = [decode._delta(chunk) for chunk in decode._chunks(body)]
     opened = {call["id"] for delta in deltas for call in delta.get("tool_calls") or [] if call.get("id")}
     fails = bool(json.loads(path.with_suffix(".json").read_text()).get("fails"))
-    return Expected(body, decode.text_of(body), decode.thinking_of(body), 0 if fails else len(opened), fails)
+    text, thinking = (found.replace("\0", "\ufffd") for found in (decode.text_of(body), decode.thinking_of(body)))
+    return Expected(body, text, thinking, 0 if fails else len(opened), fails)
 
 
 async def check(here: World, path: Path, face: Face, cuts: Sequence[range]) -> None:

@@ -44,10 +44,13 @@ class TextBuffer:
 
 
 def encodable(text: str) -> str:
-    """Return `text` with surrogate pairs joined and lone halves replaced: no database and no face can encode those.
+    """Return `text` with surrogate pairs joined, lone halves and NUL replaced: no database and no face can take those.
 
-    They come from JSON escapes that a provider or a tool cut in the middle of an emoji.
+    They come from JSON escapes that a provider or a tool cut in the middle of an emoji, or made up. Mended here, before
+    anybody has read them, for what is streamed must be what is stored (contract section 4).
     """
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
     try:
         text.encode()
     except UnicodeEncodeError:
