@@ -5,11 +5,9 @@ last letters or somebody's prompt.
 """
 
 import asyncio
-import math
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import aiohttp
 import msgspec
@@ -17,9 +15,8 @@ import structlog
 
 from twinspeak.domain.errors import ProviderFailed
 from twinspeak.egress.client import TrustedClient
-from twinspeak.providers.wire.loose import mapping
+from twinspeak.providers.refusals import Refusal, failure_of, refusal_from
 
-_RETRIED = frozenset({408, 500, 502, 503, 504, 529})
 _ERROR_BYTES = 65_536
 _ERROR_S = 5.0
 
@@ -46,26 +43,6 @@ class Retry(msgspec.Struct, frozen=True):
         if asked is not None:
             return asked
         return self.first_wait_s * 2 ** (attempt - 1) * (0.75 + secrets.randbelow(500) / 1000)
-
-
-class Refusal(msgspec.Struct, frozen=True):
-    """An answer that is not a stream: what is known of it."""
-
-    status: int
-    code: str = ""
-    kind: str = ""
-    param: str = ""
-    retry_after_s: float | None = None
-
-    @property
-    def transient(self) -> bool:
-        """True when asking again may help; an empty account (429 `insufficient_quota`) does not fill by waiting."""
-        return self.status in _RETRIED or (self.status == 429 and not self.out_of_quota)
-
-    @property
-    def out_of_quota(self) -> bool:
-        """True when the operator's account with the provider is empty."""
-        return "insufficient_quota" in (self.code, self.kind) or self.status == 402
 
 
 @asynccontextmanager
@@ -144,60 +121,3 @@ async def _refusal(response: aiohttp.ClientResponse) -> Refusal:
     finally:
         response.close()
     return refusal_from(response.status, dict(response.headers), body)
-
-
-def refusal_from(status: int, headers: dict[str, str], body: bytes) -> Refusal:
-    """Take an error response apart; any body will do. Shapes: `{"error": {…}}`, `{"error": "…"}`, `{"message": …}`."""
-    try:
-        payload: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        payload = {}
-    outer = mapping(payload)
-    error = mapping(outer.get("error", outer))
-    lowered = {name.lower(): value for name, value in headers.items()}
-    return Refusal(
-        status=status,
-        code=_word(error.get("code")),
-        kind=_word(error.get("type")),
-        param=_word(error.get("param")),
-        retry_after_s=_retry_after(lowered),
-    )
-
-
-def _word(value: object) -> str:
-    return str(value)[:80] if isinstance(value, str | int) else ""
-
-
-def _retry_after(headers: dict[str, str]) -> float | None:
-    """Read `retry-after-ms` or `Retry-After` in seconds; a date is taken as a long wait."""
-    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        if text := headers.get(name, "").strip():
-            try:
-                wait = float(text) / unit
-            except ValueError:
-                return 60.0
-            return max(0.0, wait) if math.isfinite(wait) else 60.0
-    return None
-
-
-def failure_of(provider: str, refusal: Refusal) -> ProviderFailed:
-    """Turn a refusal into the error that callers see: what to do, never the provider's own words."""
-    wait = refusal.retry_after_s
-    return ProviderFailed(
-        _message(refusal),
-        details={"provider": provider, "status": refusal.status},
-        retry_after_s=int(wait + 0.999) if wait is not None and refusal.transient else None,
-    )
-
-
-def _message(refusal: Refusal) -> str | None:
-    too_long = refusal.code == "context_length_exceeded" or refusal.status == 413
-    cases = (
-        (refusal.out_of_quota, "This server's account with the model provider is used up. Its operator must act."),
-        (refusal.status in {401, 403}, "The model provider does not accept this server's key. Its operator must act."),
-        (refusal.status == 404, "The model provider does not know this model. The server's operator must act."),
-        (too_long, "The question and its conversation are too long for this model."),
-        (refusal.status == 429, "The model provider is busy. Please try again in a moment."),
-        (300 <= refusal.status < 500, "The model provider did not accept the request. The server's operator must act."),
-    )
-    return next((message for applies, message in cases if applies), None)

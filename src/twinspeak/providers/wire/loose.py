@@ -1,6 +1,9 @@
 """Reading JSON whose shape nobody promises: what is not there, or is of another type, is simply empty."""
 
+import json
 from typing import Any, cast
+
+import msgspec
 
 
 def is_mapping(value: object) -> bool:
@@ -28,3 +31,21 @@ def whole(value: object) -> int | None:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, int) else None
+
+
+def read_object(data: bytes) -> dict[str, Any] | None:
+    """Read a JSON object; None when `data` is none.
+
+    What the strict reader refuses is read again: bytes that are not UTF-8 are replaced, as are halves of surrogate
+    pairs, which no JSON that is written from this could hold.
+    """
+    try:
+        payload = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        try:
+            payload = json.loads(data.decode("utf-8", "replace"))
+            joined = json.dumps(payload, ensure_ascii=False).encode("utf-16-le", "surrogatepass")
+            payload = json.loads(joined.decode("utf-16-le", "replace"))
+        except (ValueError, RecursionError):
+            return None
+    return mapping(payload) if is_mapping(payload) else None
