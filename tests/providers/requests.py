@@ -4,7 +4,7 @@ from typing import Any
 
 from twinspeak.domain.models import ModelSpec
 from twinspeak.domain.turn import ModelRequest, Passage, Sampling, ToolSpec, UserMessage
-from twinspeak.providers.catalogue import openai_spec
+from twinspeak.providers.catalogue.openai import openai_spec
 
 SEARCH = ToolSpec(
     name="search_uploads",

@@ -4,15 +4,21 @@ import pytest
 
 from twinspeak.domain.errors import ModelUnavailable, OperatorError
 from twinspeak.egress.client import TrustedClient
-from twinspeak.providers import catalogue
-from twinspeak.providers.directory import Directory, OpenAIAccess
+from twinspeak.providers.access import Access
+from twinspeak.providers.catalogue import LOCAL_MODEL, openai
+from twinspeak.providers.directory import Directory
 from twinspeak.providers.local import LocalModel
 from twinspeak.providers.openai_chat import OpenAIChat
+from twinspeak.providers.vendors import OPENAI_SITE, Keys, configured
 
-KEY = OpenAIAccess(api_key="sk-x")
-SERVER = OpenAIAccess(base_url="http://127.0.0.1:11434/v1/")
-BOTH = OpenAIAccess(api_key="sk-x", base_url="https://models.example.org/v1")
-NONE = OpenAIAccess()
+KEY = Access(api_key="sk-x")
+SERVER = Access(base_url="http://127.0.0.1:11434/v1/")
+BOTH = Access(api_key="sk-x", base_url="https://models.example.org/v1")
+NONE = Access()
+
+
+def directory_of(client: TrustedClient, keys: Keys, default_model: str = "") -> Directory:
+    return Directory(configured(client, keys), default_model=default_model)
 
 
 @pytest.fixture
@@ -26,14 +32,14 @@ async def client() -> AsyncIterator[TrustedClient]:
     ("access", "asked", "expected"),
     [
         (NONE, "", "local"),
-        (KEY, "", catalogue.OPENAI_DEFAULT),
-        (SERVER, "", catalogue.OPENAI_DEFAULT),
+        (KEY, "", openai.OPENAI_DEFAULT),
+        (SERVER, "", openai.OPENAI_DEFAULT),
         (SERVER, "qwen3:8b", "qwen3:8b"),
         (KEY, "local", "local"),
     ],
 )
-async def test_the_default(client: TrustedClient, access: OpenAIAccess, asked: str, expected: str):
-    directory = Directory(client, openai=access, default_model=asked)
+async def test_the_default(client: TrustedClient, access: Access, asked: str, expected: str):
+    directory = directory_of(client, Keys(openai=access), default_model=asked)
     assert directory.default_id == expected
     assert directory.available()[0].id == expected
 
@@ -50,7 +56,7 @@ async def test_the_default(client: TrustedClient, access: OpenAIAccess, asked: s
     ],
 )
 async def test_names_find_their_provider(client: TrustedClient, model_id: str, provider: str, wire_name: str):
-    directory = Directory(client, openai=BOTH)
+    directory = directory_of(client, Keys(openai=BOTH))
     spec = directory.spec(model_id)
     assert (spec.id, spec.provider, spec.wire_name) == (model_id, provider, wire_name)
     assert isinstance(directory.provider(provider), LocalModel if provider == "local" else OpenAIChat)
@@ -71,31 +77,31 @@ async def test_names_find_their_provider(client: TrustedClient, model_id: str, p
         (KEY, "magistral-medium-latest"),
     ],
 )
-async def test_what_nobody_serves_is_unavailable(client: TrustedClient, access: OpenAIAccess, model_id: str):
-    directory = Directory(client, openai=access)
+async def test_what_nobody_serves_is_unavailable(client: TrustedClient, access: Access, model_id: str):
+    directory = directory_of(client, Keys(openai=access))
     with pytest.raises(ModelUnavailable):
         directory.spec(model_id)
 
 
 async def test_a_provider_that_is_not_configured_is_unavailable(client: TrustedClient):
     with pytest.raises(ModelUnavailable):
-        Directory(client, openai=NONE).provider("openai")
+        directory_of(client, Keys(openai=NONE)).provider("openai")
 
 
 async def test_a_default_that_cannot_work_stops_the_start(client: TrustedClient):
     with pytest.raises(OperatorError, match="TWINSPEAK_DEFAULT_MODEL"):
-        Directory(client, openai=NONE, default_model="gpt-4o")
+        directory_of(client, Keys(openai=NONE), default_model="gpt-4o")
 
 
 async def test_what_can_be_chosen(client: TrustedClient):
-    ids = [spec.id for spec in Directory(client, openai=KEY).available()]
+    ids = [spec.id for spec in directory_of(client, Keys(openai=KEY)).available()]
     assert {"gpt-6-luna", "gpt-4o", "local"} <= set(ids)
     assert len(ids) == len(set(ids))
-    assert [spec.id for spec in Directory(client, openai=SERVER, default_model="qwen3").available()] == [
+    assert [spec.id for spec in directory_of(client, Keys(openai=SERVER), default_model="qwen3").available()] == [
         "qwen3",
         "local",
     ]
-    assert [spec.id for spec in Directory(client, openai=NONE).available()] == ["local"]
+    assert [spec.id for spec in directory_of(client, Keys(openai=NONE)).available()] == ["local"]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +114,7 @@ async def test_what_can_be_chosen(client: TrustedClient):
     ],
 )
 def test_addresses(base_url: str, expected: str):
-    assert OpenAIAccess(api_key="k", base_url=base_url).url("chat/completions") == expected
+    assert Access(api_key="k", base_url=base_url).url(OPENAI_SITE, "chat/completions") == expected
 
 
 @pytest.mark.parametrize(
@@ -116,24 +122,19 @@ def test_addresses(base_url: str, expected: str):
 )
 def test_an_address_that_cannot_be_asked_stops_the_start(base_url: str):
     with pytest.raises(OperatorError, match="OPENAI_BASE_URL"):
-        OpenAIAccess(api_key="k", base_url=base_url).url("models")
-
-
-def test_a_server_without_a_key_is_sent_none():
-    assert "Authorization" not in SERVER.headers()
-    assert KEY.headers()["Authorization"] == "Bearer sk-x"
+        Access(api_key="k", base_url=base_url).url(OPENAI_SITE, "models")
 
 
 def test_the_catalogue_holds_together():
-    ids = [spec.id for spec in catalogue.OPENAI_MODELS]
+    ids = [spec.id for spec in openai.OPENAI_MODELS]
     assert len(ids) == len(set(ids))
-    assert catalogue.OPENAI_DEFAULT in ids
-    for spec in (*catalogue.OPENAI_MODELS, catalogue.LOCAL_MODEL):
+    assert openai.OPENAI_DEFAULT in ids
+    for spec in (*openai.OPENAI_MODELS, LOCAL_MODEL):
         assert 0 < spec.max_output < spec.context_window
     for name in ids:
-        quirks = catalogue.openai_quirks(name, vendor=True)
+        quirks = openai.openai_quirks(name, vendor=True)
         assert not (quirks.tools_at_none or quirks.sampling_at_none) or "none" in quirks.efforts
 
 
 def test_a_snapshot_has_its_familys_limits():
-    assert catalogue.openai_spec("gpt-4o-2024-08-06", "gpt-4o-2024-08-06").max_output == 16_384
+    assert openai.openai_spec("gpt-4o-2024-08-06", "gpt-4o-2024-08-06").max_output == 16_384

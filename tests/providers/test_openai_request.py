@@ -5,7 +5,7 @@ import pytest
 
 from tests.providers.requests import SEARCH, request
 from twinspeak.domain.turn import AssistantMessage, ModelRequest, Sampling, ToolCall, ToolMessage, UserMessage
-from twinspeak.providers.catalogue import openai_quirks
+from twinspeak.providers.catalogue.openai import openai_quirks
 from twinspeak.providers.openai_request import Quirks, encode
 
 

@@ -37,10 +37,11 @@ from twinspeak.domain.events import (
 )
 from twinspeak.domain.turn import ModelRequest
 from twinspeak.egress.client import TrustedClient
-from twinspeak.providers.catalogue import openai_quirks
-from twinspeak.providers.directory import OpenAIAccess
+from twinspeak.providers.access import Access, headers
+from twinspeak.providers.catalogue.openai import openai_quirks
 from twinspeak.providers.http import Endpoint, Retry
 from twinspeak.providers.openai_chat import OpenAIChat
+from twinspeak.providers.vendors import OPENAI_SITE
 
 KEY = "sk-test-1234567890"
 FAST = Retry(first_wait_s=0.001)
@@ -60,8 +61,9 @@ async def provider(upstream: Upstream) -> AsyncIterator[OpenAIChat]:
 
 
 def _provider(client: TrustedClient, base_url: str, retry: Retry = FAST) -> OpenAIChat:
-    access = OpenAIAccess(api_key=KEY, base_url=base_url)
-    endpoint = Endpoint("openai", access.url("chat/completions"), access.headers())
+    access = Access(api_key=KEY, base_url=base_url)
+    key = {"Authorization": f"Bearer {KEY}"}
+    endpoint = Endpoint("openai", access.url(OPENAI_SITE, "chat/completions"), headers() | key)
     return OpenAIChat(client, endpoint, lambda spec: openai_quirks(spec.wire_name, vendor=False), retry=retry)
 
 

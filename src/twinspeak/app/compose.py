@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
+from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from twinspeak.app.faces import Core, Faces, build
@@ -20,7 +21,9 @@ from twinspeak.engine.registry import TurnRegistry
 from twinspeak.engine.tasks import Supervisor
 from twinspeak.identity.tokens import Tokens
 from twinspeak.knowledge.retrieve import VaultRetriever
-from twinspeak.providers.directory import Directory, OpenAIAccess
+from twinspeak.providers.access import Access
+from twinspeak.providers.directory import Directory
+from twinspeak.providers.vendors import Keys, configured
 from twinspeak.services.asking import Resolver
 from twinspeak.services.auth import Auth
 from twinspeak.services.rate_limits import RateLimits, Rule
@@ -126,13 +129,16 @@ def _measure(metrics: Metrics, watchdog: Watchdog, ground: Ground) -> None:
 
 
 def _models(settings: Settings, client: TrustedClient) -> Directory:
-    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
+    keys = Keys(openai=_access(settings.openai_api_key, settings.openai_base_url))
     return Directory(
-        client,
-        openai=OpenAIAccess(api_key=key, base_url=settings.openai_base_url),
+        configured(client, keys),
         default_model=settings.default_model,
         local_pace_ms=settings.local_pace_ms,
     )
+
+
+def _access(key: SecretStr | None, base_url: str) -> Access:
+    return Access(api_key=key.get_secret_value() if key else "", base_url=base_url)
 
 
 def _limits(settings: Settings) -> TurnLimits:

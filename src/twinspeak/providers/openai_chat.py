@@ -4,11 +4,7 @@ Source: the vendor's reference of streamed chat completions (developers.openai.c
 `OpenAIChatDecoder` does no I/O; `OpenAIChat` is the `engine.ports.ModelProvider` around it.
 """
 
-import asyncio
-import contextlib
 from collections.abc import AsyncGenerator, Callable
-
-import aiohttp
 
 from twinspeak.domain.errors import ProviderFailed
 from twinspeak.domain.events import (
@@ -23,7 +19,7 @@ from twinspeak.domain.ids import new_id
 from twinspeak.domain.models import ModelSpec
 from twinspeak.domain.turn import ModelRequest
 from twinspeak.egress.client import TrustedClient
-from twinspeak.providers.http import Endpoint, Retry, ask
+from twinspeak.providers.http import Endpoint, Retry
 from twinspeak.providers.openai_chunks import (
     Chunk,
     Delta,
@@ -35,7 +31,9 @@ from twinspeak.providers.openai_chunks import (
     status_of,
 )
 from twinspeak.providers.openai_request import Quirks, encode
+from twinspeak.providers.relay import relay
 from twinspeak.providers.wire.sse import SseEvent, SseSplitter, SseTooLong
+from twinspeak.providers.wire.surrogates import Joiner
 
 _STOPS = {
     "length": StopReason.LENGTH,
@@ -48,7 +46,6 @@ _STOPS = {
     "refusal": StopReason.REFUSED,
 }
 _FAILED_STOPS = frozenset({"error", "insufficient_system_resource"})
-_DRAIN_S = 0.05
 
 
 class _Tool:
@@ -80,7 +77,7 @@ class OpenAIChatDecoder:
         self._tools: dict[int, _Tool] = {}
         self._tool_count = 0
         self._last_index = 0
-        self._halves = {ModelText: "", ModelThinking: ""}
+        self._joiners = {ModelText: Joiner(), ModelThinking: Joiner()}
 
     @property
     def whole(self) -> bool:
@@ -103,9 +100,9 @@ class OpenAIChatDecoder:
             self._fail()
         if self._failure:
             raise self._failure
-        for kind, half in self._halves.items():
-            if half:
-                found.append(kind("\ufffd"))
+        for kind, joiner in self._joiners.items():
+            if rest := joiner.rest():
+                found.append(kind(rest))
         found.append(ModelStop(self._stop()))
         self.finished = True
         return found
@@ -187,15 +184,7 @@ class OpenAIChatDecoder:
             self._text(ModelText, part.text or "", found)
 
     def _text(self, kind: type[ModelText] | type[ModelThinking], text: str, found: list[ModelEvent]) -> None:
-        """Add `text`; halves of a surrogate pair that two chunks share are joined, lone ones replaced."""
-        half = self._halves[kind]
-        if half or not text.isascii():
-            text = half + text
-            self._halves[kind] = text[-1] if "\ud800" <= text[-1:] <= "\udbff" else ""
-            if self._halves[kind]:
-                text = text[:-1]
-            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        if text:
+        if text := self._joiners[kind].feed(text):
             found.append(kind(text))
 
     def _tool(self, call: ToolCallDelta, found: list[ModelEvent]) -> None:
@@ -252,29 +241,7 @@ class OpenAIChat:
         self._quirks = quirks
         self._retry = retry or Retry()
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[list[ModelEvent]]:
-        """Yield the events of each network read as one batch. Raises ProviderFailed.
-
-        The upstream connection is closed when this ends, is closed, or when the task that iterates it is cancelled.
-        """
-        provider = self._endpoint.provider
-        decoder = OpenAIChatDecoder(provider)
+    def stream(self, request: ModelRequest) -> AsyncGenerator[list[ModelEvent]]:
+        """Yield the events of each network read as one batch. Raises ProviderFailed."""
         body = encode(request, self._quirks(request.model))
-        async with ask(self._client, self._endpoint, body, self._retry) as response:
-            try:
-                while not decoder.finished and (data := await response.content.readany()):
-                    if events := decoder.feed(data):
-                        yield events
-            except (aiohttp.ClientError, OSError) as error:
-                if not decoder.whole:
-                    raise ProviderFailed(details={"provider": provider}) from error
-            yield decoder.close()
-            await _drain(response.content)
-
-
-async def _drain(content: aiohttp.StreamReader) -> None:
-    """Give the end of the body, which follows `[DONE]`, a moment to come: only then is the connection used again."""
-    with contextlib.suppress(aiohttp.ClientError, OSError):
-        async with asyncio.timeout(_DRAIN_S):
-            while await content.readany():
-                pass
+        return relay(self._client, self._endpoint, body, self._retry, OpenAIChatDecoder(self._endpoint.provider))

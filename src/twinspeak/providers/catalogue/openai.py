@@ -1,4 +1,4 @@
-"""The models this server knows: limits, abilities, and how each wants to be asked. Data only.
+"""OpenAI's models: limits, abilities, and how each wants to be asked. Data only.
 
 Source: the vendor's model pages (developers.openai.com/api/docs/models), its deprecation list and its reasoning guide,
 read in November 2026. A model that is not here can be used all the same; it gets careful defaults.
@@ -6,17 +6,18 @@ read in November 2026. A model that is not here can be used all the same; it get
 
 import re
 
-from twinspeak.domain.credits import FREE, Price
+from twinspeak.domain.credits import Price
 from twinspeak.domain.models import ModelSpec
 from twinspeak.providers.openai_request import Quirks
 
 OPENAI = "openai"
-LOCAL = "local"
 OPENAI_DEFAULT = "gpt-6-luna"
 """What a fresh server asks once it has a key: the vendor's cheapest current model, and one that takes tools here."""
 
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
-_FOREIGN = re.compile(r"^((us|eu|ap|apac|global)\.)?(anthropic\.|claude|gemini|grok|mistral|magistral|deepseek)")
+_FOREIGN = re.compile(
+    r"^((us|eu|ap|apac|global)\.)?(anthropic\.|claude|gemini|grok|mistral|magistral|deepseek)|^(anthropic|bedrock|gemini|xai|mistral|local)/"
+)
 
 _NO_NONE = ("low", "medium", "high", "xhigh")
 _FROM_NONE = ("none", *_NO_NONE)
@@ -30,18 +31,6 @@ _GPT_5_1 = Quirks(efforts=("none", "low", "medium", "high"), sampling=False, sam
 _GPT_5 = Quirks(efforts=("minimal", "low", "medium", "high"), sampling=False)
 _O = Quirks(efforts=("low", "medium", "high"), sampling=False)
 _MILLION = 1_050_000
-
-LOCAL_MODEL = ModelSpec(
-    id=LOCAL,
-    provider=LOCAL,
-    wire_name=LOCAL,
-    label="Built-in (quotes the vault)",
-    context_window=32_000,
-    max_output=2_000,
-    price=FREE,
-    takes_tools=False,
-    uses_passages=True,
-)
 
 
 def _model(name: str, label: str, window: int, output: int, quirks: Quirks, *, tools: bool = True) -> ModelSpec:
@@ -95,6 +84,11 @@ _QUIRKS = {spec.id: quirks for spec, quirks in _ENTRIES}
 def family(name: str) -> str:
     """Return the catalogue's name of a dated snapshot: `gpt-4o-mini-2024-07-18` is `gpt-4o-mini`."""
     return _SNAPSHOT.sub("", name)
+
+
+def known(name: str) -> bool:
+    """Tell whether the catalogue has `name`, or a snapshot of it."""
+    return family(name) in _SPECS
 
 
 def foreign(name: str) -> bool:

@@ -1,0 +1,69 @@
+"""The vendors, one function each: who is let in with what, which models are theirs, who serves them.
+
+A further vendor is a function here, its part of the catalogue, and its wire.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from twinspeak.domain.models import ModelSpec
+from twinspeak.egress.client import TrustedClient
+from twinspeak.engine.ports import ModelProvider
+from twinspeak.providers.access import Access, Site, headers
+from twinspeak.providers.catalogue import openai
+from twinspeak.providers.http import Endpoint
+from twinspeak.providers.openai_chat import OpenAIChat
+
+OPENAI_SITE = Site("https://api.openai.com/v1", "OPENAI")
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """A configured provider.
+
+    `spec(model_id, wire_name)` describes any of its models, known or not. `claims(name)`: the name is plainly this
+    vendor's; `takes(name)`: it may be asked for a name that nobody claims. `models` are those that can be listed.
+    """
+
+    name: str
+    provider: ModelProvider
+    default_model: str
+    models: tuple[ModelSpec, ...]
+    spec: Callable[[str, str], ModelSpec]
+    claims: Callable[[str], bool]
+    takes: Callable[[str], bool] = lambda _: False
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """What the operator set, for all vendors."""
+
+    openai: Access = Access()
+
+
+def configured(client: TrustedClient, keys: Keys) -> list[Vendor]:
+    """Return the vendors that can be asked, in the order in which they provide the default model (docs/providers.md).
+
+    Raises OperatorError when a setting cannot work.
+    """
+    found = (_openai(client, keys.openai),)
+    return [vendor for vendor in found if vendor]
+
+
+def _openai(client: TrustedClient, access: Access) -> Vendor | None:
+    """OpenAI, or a server that speaks chat completions: what that one holds is its own affair, so it takes any name."""
+    if not access.configured:
+        return None
+    own = access.at_vendor(OPENAI_SITE)
+    key = {"Authorization": f"Bearer {access.api_key}"} if access.api_key else {}
+    endpoint = Endpoint(openai.OPENAI, access.url(OPENAI_SITE, "chat/completions"), headers() | key)
+    return Vendor(
+        name=openai.OPENAI,
+        provider=OpenAIChat(client, endpoint, lambda spec: openai.openai_quirks(spec.wire_name, vendor=own)),
+        default_model=openai.OPENAI_DEFAULT,
+        models=openai.OPENAI_MODELS if own else (),
+        spec=openai.openai_spec,
+        claims=openai.known,
+        takes=lambda name: not (own and openai.foreign(name)),
+    )
