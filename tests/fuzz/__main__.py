@@ -44,7 +44,7 @@ def fuzz(target: str, seconds: float, chosen: argparse.Namespace) -> str:
     else:
         kept, runs = loop.fuzz(TARGETS[target], seeds, seconds, chosen.seed)
     if chosen.keep:
-        kept = corpus.smallest([*kept, *seeds], loop.Watch(TARGETS[target]))
+        kept = corpus.grown(seeds, kept, loop.Watch(TARGETS[target]))
         corpus.save(chosen.corpus, target, kept)
     said = "" if runs is None else f"{runs} inputs, "
     return f"{target}: nothing broke; {said}{len(kept)} worth keeping"

@@ -26,13 +26,16 @@ def add(folder: Path, target: str, data: bytes) -> None:
     save(folder, target, [*load(folder, target), data])
 
 
-def smallest(inputs: Iterable[bytes], reach: Callable[[bytes], frozenset[object]]) -> list[bytes]:
-    """Return few and short inputs that `reach` all that `inputs` do."""
-    reached: set[object] = set()
-    kept: list[bytes] = []
-    for data in sorted(set(inputs), key=lambda data: (len(data), data)):
-        found = reach(data)
-        if not found <= reached:
-            reached |= found
-            kept.append(data)
-    return kept
+def grown(kept: Iterable[bytes], found: Iterable[bytes], reach: Callable[[bytes], frozenset[object]]) -> list[bytes]:
+    """Return what was kept, and few and short inputs of those found that `reach` all that they do.
+
+    What is kept stays: an input that broke something once may reach nothing that others do not.
+    """
+    grown = list(dict.fromkeys(kept))
+    reached: set[object] = set().union(*map(reach, grown))
+    for data in sorted(set(found), key=lambda data: (len(data), data)):
+        new = reach(data)
+        if not new <= reached:
+            reached |= new
+            grown.append(data)
+    return grown

@@ -6,7 +6,7 @@ mutation is a small change of what happens.
 
 from collections.abc import Callable, Iterator
 
-from tests.transports.socketio.wire.oracle import read_packet, read_payload
+from tests.transports.socketio.wire.oracle import depth, filled, read_packet, read_payload
 from tests.transports.socketio.wire.worlds import STEPS, Honest, Hostile
 from twinspeak.transports.socketio.wire import packets, parser
 from twinspeak.transports.socketio.wire.connection import Connected, ConnectionLimits, Left, Received, SioConnection
@@ -39,10 +39,24 @@ def fuzz_parser(data: bytes) -> None:
     except ProtocolError:
         return
     assert read_packet(text) == (packet.type, packet.attachments, packet.namespace, packet.id, packet.data)
-    try:
-        packet = parser.fill(packet, [bytes([n]) for n in range(packet.attachments)]) if packet.attachments else packet
-    except ProtocolError:
-        return
+    assert depth(packet.data) <= 32
+    if packet.attachments:
+        buffers = [bytes([number]) for number in range(packet.attachments)]
+        try:
+            expected = filled(packet.data, buffers)
+        except LookupError:
+            expected = None
+        try:
+            packet = parser.fill(packet, buffers)
+        except ProtocolError:
+            assert expected is None
+            return
+        assert packet.data == expected
+    _survives(packet)
+
+
+def _survives(packet: parser.SioPacket) -> None:
+    """Write and read a packet again."""
     first, *buffers = parser.encode(packet)
     assert isinstance(first, str)
     if len(buffers) > parser.MAX_ATTACHMENTS:
@@ -55,45 +69,73 @@ def fuzz_parser(data: bytes) -> None:
 
 def fuzz_connection(data: bytes) -> None:
     """Feed messages to a connection; a small model says who is in, and what may be sent."""
-    connection = SioConnection(frozenset({"/", "/a"}), ConnectionLimits(max_attachment_bytes=40), now=0)
-    joined: set[str] = set()
-    for letter, argument in _script(data):
-        try:
-            happenings = connection.receive(argument if letter == "b" else argument.decode(errors="replace"))
-        except ProtocolError:
-            return
-        for happening in happenings:
-            assert happening.namespace in {"/", "/a"}
+    world = _Namespaces()
+    try:
+        for letter, argument in _script(data):
+            if letter == "y":
+                world.answer_late()
+            else:
+                world.feed(argument if letter == "b" else argument.decode(errors="replace"), letter)
+            world.connection.emit("/a", "event", argument)
+            world.check()
+    except ProtocolError:
+        return
+
+
+class _Namespaces:
+    def __init__(self) -> None:
+        limits = ConnectionLimits(max_attachment_bytes=40)
+        self.connection = SioConnection(frozenset({"/", "/a"}), limits, now=0)
+        self.joined: set[str] = set()
+        self.asked: set[str] = set()
+
+    def feed(self, message: str | bytes, letter: str) -> None:
+        for happening in self.connection.receive(message):
             if isinstance(happening, Connected):
-                assert happening.namespace not in joined
-                if letter == "n":
-                    connection.refuse(happening.namespace, "no")
-                elif letter != "i":
-                    assert connection.accept(happening.namespace, "sid")
-                    joined.add(happening.namespace)
+                self._asks(happening.namespace, letter)
                 continue
-            assert happening.namespace in joined
+            assert happening.namespace in self.joined
             if isinstance(happening, Left):
-                joined.discard(happening.namespace)
+                self.joined.discard(happening.namespace)
             elif isinstance(happening, Received) and happening.ack is not None:
-                connection.acknowledge(happening.namespace, happening.ack, *happening.args)
-        connection.emit("/a", "event", argument)
-        _check_sent(connection, joined)
-
-
-def _check_sent(connection: SioConnection, joined: set[str]) -> None:
-    assert connection.joined.keys() == joined
-    assert len(connection.outgoing) <= 24
-    due = 0
-    while connection.outgoing:
-        message = connection.outgoing.popleft()
-        assert isinstance(message, bytes) == (due > 0)
+                self.connection.acknowledge(happening.namespace, happening.ack, *happening.args)
         if isinstance(message, str):
-            kind, due, namespace, _, _ = read_packet(message)
-            assert namespace in joined or kind == parser.CONNECT_ERROR
+            kind, _, namespace, _, _ = read_packet(message)
+            if kind == parser.DISCONNECT:
+                self.asked.discard(namespace)
+
+    def _asks(self, namespace: str, letter: str) -> None:
+        assert namespace in {"/", "/a"} - self.joined - self.asked
+        if letter == "n":
+            self.connection.refuse(namespace, "no")
+        elif letter == "i":
+            self.asked.add(namespace)
         else:
-            due -= 1
-    assert due == 0
+            assert self.connection.accept(namespace, "sid")
+            self.joined.add(namespace)
+
+    def answer_late(self) -> None:
+        for namespace in ("/", "/a"):
+            assert self.connection.accept(namespace, "sid") == (namespace in self.asked)
+        self.joined |= self.asked
+        self.asked.clear()
+
+    def check(self) -> None:
+        connection = self.connection
+        assert connection.joined.keys() == self.joined
+        assert sum(map(len, connection._buffers)) <= 40
+        assert (connection.deadline is None) >= bool(self.joined)
+        assert len(connection.outgoing) <= 24
+        due = 0
+        while connection.outgoing:
+            message = connection.outgoing.popleft()
+            assert isinstance(message, bytes) == (due > 0)
+            if isinstance(message, str):
+                kind, due, namespace, _, _ = read_packet(message)
+                assert namespace in self.joined or kind == parser.CONNECT_ERROR
+            else:
+                due -= 1
+        assert due == 0
 
 
 def fuzz_engine(data: bytes) -> None:

@@ -51,5 +51,7 @@ def test_our_own_fuzzer_keeps_what_reaches_more():
     kept, runs = loop.fuzz(TARGETS["parser"], [b"2", b'2["a"]'], 0.5, seed=1)
     assert runs > 2
     watch = loop.Watch(TARGETS["parser"])
-    fewer = corpus.smallest(kept, watch)
-    assert {pair for data in fewer for pair in watch(data)} >= watch(b'2["a"]')
+    grown = corpus.grown([b"2", b"2x"], kept, watch)
+    assert grown[:2] == [b"2", b"2x"]
+    assert {pair for data in grown for pair in watch(data)} >= watch(b'2["a"]')
+    assert len(corpus.grown(grown, kept, watch)) == len(grown)

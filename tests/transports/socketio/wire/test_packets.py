@@ -65,7 +65,18 @@ def test_websocket_binary_is_sent_as_it_is():
     [
         *(b"", b"\x1e", b"4a\x1e", b"\x1e4a", b"abc", b"4a\x1e9"),
         *(b"\xff4a", b"4\xed\xa0\x80", "bÄÖ".encode(), b"b\x80"),
-        *(b"bA", b"bAQ", b"bAQI*", b"b AQIDBA==", b"bAQIDBA==\n", b"bAQ==ID=="),
+        *(
+            b"bA",
+            b"bAQ",
+            b"bAQI*",
+            b"b AQIDBA==",
+            b"bAQIDBA==\n",
+            b"bAQ==ID==",
+            b"bAQIDAQID===",
+            b"b====",
+            b"b=",
+            b"bA===",
+        ),
     ],
 )
 def test_a_payload_that_breaks_the_format_is_refused(body: bytes):
