@@ -169,6 +169,8 @@ class Tab:
 
     async def _take(self, frame: str | bytes) -> None:
         assert isinstance(frame, str)
+        if frame == "1":
+            raise Closed
         assert frame[0] == "4", frame
         kind, rest = frame[1], frame[2:].removeprefix(self.prefix)
         async with self._changed:
