@@ -1,0 +1,289 @@
+"""No mounted route and no socket event tells a foreign id from an unknown one (contract section 3, house law).
+
+Every place of every mounted route that takes an id is in `PLACES`; a route with a place that is not there fails. Each
+place is called with ids of somebody else and with an id that nobody has: the two answers must be the same but for
+what is new in every answer, and so must be what the provider is asked. The caller is a super administrator, who is no
+exception; then the two people change places.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast, get_args
+
+import pytest
+import pytest_asyncio
+from fastapi.routing import iter_route_contexts
+from pydantic import BaseModel
+
+from tests.faces import PATHS, Face, ask
+from tests.fakes.upstream import Reply as Script
+from tests.fakes.upstream import chunk, ending, text_reply
+from tests.transports.socketio.clients import Tab, face, joined
+from tests.world import World, world
+from twinspeak.domain.assistant import Assistant
+from twinspeak.domain.caller import Scope
+from twinspeak.domain.ids import new_id, new_uuid
+from twinspeak.persistence.repos import assistants, users
+from twinspeak.transports import wire_names as wire
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+REST, SSE, CHAT = (f"POST {PATHS[name]}" for name in (Face.REST, Face.SSE, Face.OPENAI))
+QUESTION = {"inputs": ["What is a digital twin?"], "requestArgs": {}}
+BODIES: dict[str, dict[str, Any]] = {
+    REST: QUESTION,
+    SSE: QUESTION,
+    CHAT: {"messages": [{"role": "user", "content": "What is a digital twin?"}]},
+    "POST /api/user/histories": {},
+    "PUT /api/user/me": {"password": "wrong horse battery", "newPassword": "battery horse staple"},
+}
+ASKED = {
+    "body requestArgs.institutionPublicId": "public",
+    "body requestArgs.assistantId": "assistant",
+    "body requestArgs.selectedCourse.course_id": "course",
+    "body requestArgs.selectedCourse.assistant._id": "assistant",
+    "body requestArgs.socketId": "socket",
+}
+PLACES: dict[str, dict[str, str]] = {
+    REST: ASKED,
+    SSE: ASKED,
+    CHAT: {
+        "body model": "public",
+        **{f"header {name}": "public" for name in wire.INSTITUTION_HEADERS},
+        **{f"header {name}": "course" for name in wire.CONVERSATION_HEADERS},
+        **{f"header {name}": "assistant" for name in wire.ASSISTANT_HEADERS},
+    },
+    "GET /api/ai/turns/{turnId}/events": {"path turnId": "turn", f"header {wire.LAST_EVENT_ID}": "cursor"},
+    "POST /api/ai/turns/{turnId}/cancel": {"path turnId": "turn"},
+    "POST /api/user/histories": {"body institution": "twin", "body course_id": "course", "body historyId": "turn"},
+    "PUT /api/user/me": {"body resetCodeId": "reset"},
+}
+"""Route -> place -> kind of id."""
+UNDECLARED = {CHAT: {place for place in PLACES[CHAT] if place.startswith("header ")} | {"body model"}}
+"""Places that a route reads by hand, so that no walk can see them; the tests of that face name each."""
+EVENTS = {"cancel_request": "turn", "cancel_streaming": "turn"}
+NO_IDS = {"register", "register_user", "REGISTER"}
+"""Events that take tokens alone."""
+
+_ID = re.compile(r"[a-z]I[dD]s?$|(^|[._-])ids?$|^institution$|^assistant$")
+_NEW_EACH_TIME = re.compile(r"[0-9a-f]{24}|\b1[67]\d{11}\b|\d{4}-\d\d-\d\dT[\d:.]+Z")
+_COUNTED = re.compile(
+    r'"(query_duration_ms|responseDurationMs|credits\w*|totalCredits|institutioncredits|created|latencyMs)":-?\d+'
+)
+
+
+@dataclass
+class Person:
+    """Somebody, and ids of what is hers, by kind."""
+
+    token: str
+    secret: str
+    ids: dict[str, list[Any]] = field(default_factory=dict)
+
+
+@dataclass
+class Two:
+    here: World
+    admin: Person
+    stranger: Person
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def two(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Two]:
+    async with world(tmp_path_factory.mktemp("foreign-ids")) as here:
+        stranger = Person(await here.stranger(), "the blue drain cover")
+        admin = Person(here.token, "the red letter box")
+        gate = asyncio.Event()
+        async with owning(here, admin, gate), owning(here, stranger, gate):
+            yield Two(here, admin, stranger)
+
+
+@asynccontextmanager
+async def owning(here: World, person: Person, gate: asyncio.Event) -> AsyncGenerator[None]:
+    """Give somebody one of everything: an ended and a running turn, a conversation, assistants, a socket."""
+    _, refreshed = await here.post("/api/user/refresh/profile", token=person.token)
+    profile = refreshed["profile"]
+    here.upstream.script(text_reply(f"Nobody else may read of {person.secret}."))
+    course = 1_700_000_000_000 + int(profile["_id"][-6:], 16)
+    args = {"selectedCourse": {"course_id": course, "course_name": person.secret}}
+    ended = await ask(here.server, person.token, Face.REST, f"Where is {person.secret}?", **args)
+    assert ended.status == 200
+    here.upstream.script(Script([chunk({"role": "assistant", "content": person.secret}), gate, *ending()]))
+    async with (
+        here.server.http.post(
+            PATHS[Face.SSE], json={"inputs": [f"And {person.secret}?"]}, headers=here.server.auth(person.token)
+        ) as running,
+        joined(here.server, person.token) as tab,
+    ):
+        made = await here.server.ground.db.write(lambda tx: _assistants(tx, profile["_id"], person.secret))
+        person.ids = {
+            "public": [profile["institution"]["publicId"]],
+            "twin": [profile["institution"]["_id"]],
+            "reset": [profile["resetCodeId"]],
+            "course": [course],
+            "assistant": made,
+            "turn": [ended.turn_id, running.headers["x-turn-id"]],
+            "socket": [tab.sid],
+            "cursor": [_cursor(here, running.headers["x-turn-id"], profile["_id"])],
+        }
+        yield
+        gate.set()
+        await running.read()
+
+
+def _assistants(tx: Any, user_id: str, secret: str) -> list[str]:
+    user = users.by_id(tx, user_id)
+    assert user
+    scope = Scope(user_id=user_id, institution_id=user.active_institution_id)
+    mine = Assistant(id="", name="Mine", instructions=secret)
+    shared = assistants.create(tx, scope, "institution", mine)
+    personal = assistants.create(tx, Scope(user_id=user_id, institution_id=None), "personal", mine)
+    return [shared.id, personal.id]
+
+
+def _cursor(here: World, turn_id: str, user_id: str) -> str:
+    turn = here.server.live.turns.find(turn_id, user_id)
+    assert turn
+    return turn.log.read().cursor.token
+
+
+UNKNOWN: dict[str, Any] = {
+    "public": new_uuid(),
+    "twin": new_id(),
+    "reset": new_uuid(),
+    "course": 1_699_999_999_999,
+    "assistant": new_id(),
+    "turn": new_id(),
+    "socket": "AAAAAAAAAAAAAAAAAAAA",
+    "cursor": f"{new_id()}-0-0-0-0",
+}
+
+
+# -- the walk ---------------------------------------------------------------------------------------------------------
+
+
+def places_of(context: Any) -> Iterator[str]:
+    """Yield every place of a route whose name says that it takes an id."""
+    dependant = context.dependant
+    yield from (f"path {param.alias}" for param in dependant.path_params)
+    for kind in ("query", "header", "cookie"):
+        found: list[Any] = list(getattr(dependant, f"{kind}_params"))
+        found += [param for inner in dependant.dependencies for param in getattr(inner, f"{kind}_params")]
+        yield from (f"{kind} {param.alias}" for param in found if _ID.search(param.alias))
+    if context.body_field is not None:
+        yield from (f"body {name}" for name in _fields(context.body_field.field_info.annotation))
+
+
+def _fields(annotation: Any, above: str = "") -> Iterator[str]:
+    """Yield the dotted wire names of a body's fields that take ids, through unions, lists and nested models."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        for name, info in annotation.model_fields.items():
+            alias = info.validation_alias if isinstance(info.validation_alias, str) else info.alias or name
+            inner = list(_fields(info.annotation, f"{above}{alias}."))
+            yield from inner
+            if not inner and _ID.search(alias):
+                yield f"{above}{alias}"
+    else:
+        for part in get_args(annotation):
+            yield from _fields(part, above)
+
+
+async def test_every_place_that_takes_an_id_is_judged_here(two: Two) -> None:
+    found: dict[str, set[str]] = {}
+    for context in iter_route_contexts(cast("Any", two.here.server.live.asgi).routes):
+        if getattr(context, "dependant", None) is None:
+            continue
+        for method in set(context.methods or ()) - {"HEAD"}:
+            if places := set(places_of(context)):
+                found[f"{method} {context.path}"] = places
+    declared = {route: set(places) - UNDECLARED.get(route, set()) for route, places in PLACES.items()}
+    assert found == {route: places for route, places in declared.items() if places}
+
+
+async def test_every_socket_event_is_judged_here(two: Two) -> None:
+    assert set(face(two.here.server)._events._handlers) == set(EVENTS) | NO_IDS
+
+
+# -- the law ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("route", "place"), [(route, place) for route, places in PLACES.items() for place in places], ids=str
+)
+async def test_a_foreign_id_is_answered_like_an_unknown_one(two: Two, route: str, place: str) -> None:
+    kind = PLACES[route][place]
+    for caller, owner in ((two.admin, two.stranger), (two.stranger, two.admin)):
+        unknown = await call(two.here, caller, route, place, UNKNOWN[kind])
+        for foreign in owner.ids[kind]:
+            assert await call(two.here, caller, route, place, foreign) == unknown
+        assert owner.secret not in unknown
+        if kind == "turn":
+            assert "not_found" in unknown
+
+
+@pytest.mark.parametrize("event", EVENTS)
+async def test_a_foreign_id_on_a_socket_is_answered_like_an_unknown_one(two: Two, event: str) -> None:
+    for caller, owner in ((two.admin, two.stranger), (two.stranger, two.admin)):
+        async with joined(two.here.server, caller.token) as tab:
+            unknown = await emitted(tab, event, UNKNOWN["turn"])
+            for foreign in owner.ids["turn"]:
+                assert await emitted(tab, event, foreign) == unknown
+            assert tab.payloads == []
+
+
+async def test_nobody_else_has_ended_or_read_the_running_turns(two: Two) -> None:
+    for person in (two.admin, two.stranger):
+        _, listed = await two.here.get("/api/ai/turns", person.token)
+        assert [turn["turnId"] for turn in listed["data"]] == [person.ids["turn"][1]]
+
+
+async def test_the_owner_is_answered_otherwise(two: Two) -> None:
+    """Or the law would hold because nothing works."""
+    for person in (two.admin, two.stranger):
+        for kind, route, place in (
+            ("turn", "GET /api/ai/turns/{turnId}/events", "path turnId"),
+            ("turn", "POST /api/user/histories", "body historyId"),
+            ("assistant", REST, "body requestArgs.assistantId"),
+            ("course", REST, "body requestArgs.selectedCourse.course_id"),
+        ):
+            assert person.secret in await call(two.here, person, route, place, person.ids[kind][0])
+
+
+async def emitted(tab: Tab, event: str, turn_id: str) -> str:
+    return _NEW_EACH_TIME.sub("#", json.dumps(await tab.call(event, {"turnId": turn_id})))
+
+
+async def call(here: World, caller: Person, route: str, place: str, value: Any) -> str:
+    """Call a route with an id in one place; return all there is to see, without what is new each time."""
+    method, _, path = route.partition(" ")
+    where, _, name = place.partition(" ")
+    body = json.loads(json.dumps(BODIES.get(route)))
+    headers = here.server.auth(caller.token)
+    if where == "path":
+        path = path.replace(f"{{{name}}}", value)
+    elif where == "header":
+        path = path.replace("{turnId}", next(iter(caller.ids["turn"])))
+        headers[name] = str(value)
+    else:
+        into = body
+        *above, last = name.split(".")
+        for step in above:
+            into = into.setdefault(step, {})
+        into[last] = value
+    here.upstream.default = lambda _: text_reply("Hello.")
+    asked = len(here.upstream.exchanges)
+    async with here.server.http.request(method, path, json=body, headers=headers) as response:
+        text = await response.text()
+        heard = {
+            name: value
+            for name, value in response.headers.items()
+            if name.lower() not in {"date", "x-request-id", "content-length"} and not name.lower().startswith("rate")
+        }
+    prompts = [exchange.json for exchange in here.upstream.exchanges[asked:]]
+    seen = json.dumps([response.status, heard, text, prompts], ensure_ascii=False).replace('\\"', '"')
+    # The id itself may come back, in either case.
+    return _COUNTED.sub("#", _NEW_EACH_TIME.sub("#", seen.replace(str(value), "#")))
