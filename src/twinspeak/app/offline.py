@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from twinspeak.app.lock import only_server
+from twinspeak.app.restoring import refuse_half_restored
 from twinspeak.domain.errors import OperatorError
 from twinspeak.identity.passwords import Passwords
 from twinspeak.knowledge.ingest import ingest_sync
@@ -68,7 +70,9 @@ class Added(msgspec.Struct, frozen=True):
 @contextmanager
 def prepare(settings: Settings) -> Generator[Ground]:
     """Make data dir, secrets, tables and, the first time, administrator and sample twin. Raises OperatorError."""
-    with _opened(settings) as (db, passwords):
+    _make_data_dir(settings.data_dir)
+    refuse_half_restored(settings)
+    with only_server(settings), _opened(settings) as (db, passwords):
         given = settings.admin_password.get_secret_value() if settings.admin_password else None
         told = first_run(
             db,

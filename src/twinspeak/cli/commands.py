@@ -122,6 +122,42 @@ def migrate(data_dir: DataDir = None) -> None:
     print(f"The database is now at revision {done.head}." if done.changed else f"Nothing to do: {done.head}.")
 
 
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file to write, such as twinspeak.tar.gz. It must not exist.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Write database, keys and data directory into one file. The server may run."""
+    from twinspeak.cli.upkeep import back_up
+
+    back_up(file, data_dir=data_dir)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file that `twinspeak backup` wrote.")],
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Also over what is there, which is moved aside.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Put a backup in place, after checking every byte of it. The server must not run."""
+    from twinspeak.cli.upkeep import restore as put_back
+
+    put_back(file, force=force, data_dir=data_dir)
+
+
+@app.command()
+def check(
+    *,
+    repair: Annotated[bool, typer.Option("--repair", help="Repair what is safe; the server must not run.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Check that the ledger, the turns and the tables agree. Changes nothing without --repair."""
+    from twinspeak.cli.upkeep import check as examine
+
+    raise typer.Exit(examine(repair=repair, data_dir=data_dir))
+
+
 @users.command("add")
 def add_user(
     email: Annotated[str, typer.Argument(help="The address to sign in with.")],

@@ -85,6 +85,13 @@ class TurnStore:
             _log.warning("turns_interrupted", count=len(reaped))
         return reaped
 
+    def reap_sync(self, now: int) -> list[str]:
+        """`reap` for the command line: blocks the calling thread."""
+        reaped: list[str] = []
+        while batch := self._db.write_sync(lambda tx: self._reap(tx, now, ())):
+            reaped += batch
+        return reaped
+
     async def record(self, caller: Caller, turn_id: str) -> TurnRecord:
         """Return the caller's own turn, once it has ended, with all details.
 

@@ -47,7 +47,7 @@ def _migrate(connection: Connection) -> bool:
         if found == HEAD:
             return False
         _refuse_unknown(connection, found)
-        _upgrade(connection)
+        upgrade(connection, HEAD)
         _check_references(connection)
     return True
 
@@ -101,14 +101,15 @@ def _refuse_unknown(connection: Connection, found: str | None) -> None:
         )
 
 
-def _upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, revision: str) -> None:
+    """Run the scripts up to `revision`, inside the connection's transaction."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, HEAD)
+    command.upgrade(config, revision)
 
 
 def _check_references(connection: Connection) -> None:
