@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -133,5 +134,12 @@ class HostileOrders(RuleBasedStateMachine):
             self.world.check()
 
 
-TestHonestOrders = HonestOrders.TestCase
-TestHostileOrders = HostileOrders.TestCase
+# `make verify` tries a thousand orders of fifty steps each.
+@pytest.mark.timeout(600)
+class TestHonestOrders(HonestOrders.TestCase):
+    pass
+
+
+@pytest.mark.timeout(600)
+class TestHostileOrders(HostileOrders.TestCase):
+    pass
