@@ -128,10 +128,17 @@ def _measure(metrics: Metrics, watchdog: Watchdog, ground: Ground) -> None:
     metrics.watch_database("write", lambda: ground.db.stats().waiting_writes)
 
 
+def keys_of(settings: Settings) -> Keys:
+    """Return what the operator set to be let in at the vendors."""
+    return Keys(
+        openai=_access(settings.openai_api_key, settings.openai_base_url),
+        gemini=_access(settings.gemini_api_key, settings.gemini_base_url),
+    )
+
+
 def _models(settings: Settings, client: TrustedClient) -> Directory:
-    keys = Keys(openai=_access(settings.openai_api_key, settings.openai_base_url))
     return Directory(
-        configured(client, keys),
+        configured(client, keys_of(settings)),
         default_model=settings.default_model,
         local_pace_ms=settings.local_pace_ms,
     )

@@ -12,11 +12,13 @@ from twinspeak.domain.models import ModelSpec
 from twinspeak.egress.client import TrustedClient
 from twinspeak.engine.ports import ModelProvider
 from twinspeak.providers.access import Access, Site, headers
-from twinspeak.providers.catalogue import openai
+from twinspeak.providers.catalogue import gemini, openai
+from twinspeak.providers.gemini import Gemini
 from twinspeak.providers.http import Endpoint
 from twinspeak.providers.openai_chat import OpenAIChat
 
 OPENAI_SITE = Site("https://api.openai.com/v1", "OPENAI")
+GEMINI_SITE = Site("https://generativelanguage.googleapis.com", "GEMINI")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Keys(msgspec.Struct, frozen=True):
     """What the operator set, for all vendors."""
 
     openai: Access = Access()
+    gemini: Access = Access()
 
 
 def configured(client: TrustedClient, keys: Keys) -> list[Vendor]:
@@ -47,7 +50,7 @@ def configured(client: TrustedClient, keys: Keys) -> list[Vendor]:
 
     Raises OperatorError when a setting cannot work.
     """
-    found = (_openai(client, keys.openai),)
+    found = (_openai(client, keys.openai), _gemini(client, keys.gemini))
     return [vendor for vendor in found if vendor]
 
 
@@ -66,4 +69,21 @@ def _openai(client: TrustedClient, access: Access) -> Vendor | None:
         spec=openai.openai_spec,
         claims=openai.known,
         takes=lambda name: not (own and openai.foreign(name)),
+    )
+
+
+def _gemini(client: TrustedClient, access: Access) -> Vendor | None:
+    """Google, or a server that speaks as its Gemini API does. Both `…` and `…/v1beta` are taken for its base."""
+    if not access.configured:
+        return None
+    bare = Access(access.api_key, access.base_url.rstrip("/").removesuffix("/v1beta"))
+    key = {"x-goog-api-key": access.api_key} if access.api_key else {}
+    endpoint = Endpoint(gemini.GEMINI, bare.url(GEMINI_SITE, "v1beta"), headers() | key)
+    return Vendor(
+        name=gemini.GEMINI,
+        provider=Gemini(client, endpoint, lambda spec: gemini.quirks(spec.wire_name)),
+        default_model=gemini.DEFAULT,
+        models=gemini.MODELS if access.at_vendor(GEMINI_SITE) else (),
+        spec=gemini.spec,
+        claims=gemini.claims,
     )

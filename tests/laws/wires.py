@@ -1,0 +1,66 @@
+"""Independent readings of the vendors' own wires: the whole body at once, `json.loads` for each event, sums by hand.
+
+They share no line with `twinspeak.providers`. A reading stops where the stream fails.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.laws.decode import ROOT, SHARED, _events
+
+
+@dataclass
+class Reading:
+    """What a body says. `usage` is input, cached, completion, as contract section 4 adds them up."""
+
+    text: str = ""
+    thinking: str = ""
+    tools: list[tuple[str, Any]] = field(default_factory=list)
+    usage: tuple[int, int, int] | None = None
+
+
+def recordings(vendor: str, pattern: str = "*") -> tuple[list[Path], list[Path]]:
+    """The project's own recordings of a wire, and those beside the checkout, if any."""
+    own = sorted((ROOT / "tests" / "recordings" / vendor).glob("*.sse"))
+    return own, sorted((SHARED / vendor.partition("_")[0]).glob(f"{pattern}.sse"))
+
+
+def _json_events(body: bytes) -> Iterator[dict[str, Any]]:
+    for _, data in _events(body.decode("utf-8-sig", "replace")):
+        try:
+            payload = json.loads(data)
+        except ValueError:
+            return
+        if not isinstance(payload, dict):
+            return
+        yield payload
+
+
+def read_gemini(body: bytes) -> Reading:
+    """Parts are whole; the last counts are the answer's."""
+    found = Reading()
+    for payload in _json_events(body):
+        if "error" in payload:
+            return found
+        for candidate in (payload.get("candidates") or [])[:1]:
+            for part in (candidate.get("content") or {}).get("parts") or []:
+                if "functionCall" in part:
+                    found.tools.append((part["functionCall"]["name"], part["functionCall"].get("args") or {}))
+                elif part.get("thought"):
+                    found.thinking += part["text"]
+                else:
+                    found.text += part.get("text", "")
+        counts = payload.get("usageMetadata") or {}
+        if counts.get("candidatesTokenCount") or (counts and _ended(payload)):
+            thoughts = counts.get("thoughtsTokenCount", 0)
+            completion = counts.get("candidatesTokenCount", 0) + thoughts
+            found.usage = (counts.get("promptTokenCount", 0), counts.get("cachedContentTokenCount", 0), completion)
+    return found
+
+
+def _ended(payload: dict[str, Any]) -> bool:
+    finished = any("finishReason" in candidate for candidate in payload.get("candidates") or [])
+    return finished or "blockReason" in payload.get("promptFeedback", {})
