@@ -33,6 +33,8 @@ class TextBuffer:
         if end == self.length:
             if start == end:
                 return ""
+            if start == 0:
+                return self.text()
             begin = end
             for index in range(len(self._pieces) - 1, -1, -1):
                 begin -= len(self._pieces[index])

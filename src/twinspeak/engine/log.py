@@ -81,7 +81,7 @@ class TurnLog:
         self._thinking_end = 0
         self._last_object = -1
         self._last_number = 0
-        self.waiters: set[_Waiter] = set()
+        self.waiters: set[LogReader] = set()
 
     def __len__(self) -> int:
         """Return the number of entries."""
@@ -120,8 +120,8 @@ class TurnLog:
             self.objects.append(event)
             self._add(_OBJECT, self._last_number)
             self.closed = isinstance(event, TurnEnded)
-        for waiter in tuple(self.waiters):
-            waiter.notice(self)
+        for waiter in self.waiters:
+            waiter.notice()
 
     def read(self, after: Cursor | None = None) -> "LogReader":
         """Return a reader from the start, or from just after `after` (of this log, or of another one of the turn)."""
@@ -142,27 +142,8 @@ class TurnLog:
         self.marks.append(mark)
 
 
-class _Waiter:
-    """One reader asleep until an entry it wants: any (`text_from` 0), or text up to an offset, or a structural one."""
-
-    __slots__ = ("future", "text_from")
-
-    def __init__(self, text_from: int | None) -> None:
-        self.text_from = text_from
-        self.future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-
-    def notice(self, log: TurnLog) -> None:
-        wanted = self.text_from is not None and log.text_end >= self.text_from
-        if wanted or log.has_object_from(len(log) - 1):
-            self.wake()
-
-    def wake(self) -> None:
-        if not self.future.done():
-            self.future.set_result(True)
-
-
 class LogReader:
-    """One reader's place in a log."""
+    """One reader's place in a log. Whoever stops reading before the end must `close` it."""
 
     def __init__(self, log: TurnLog, after: Cursor | None = None) -> None:
         """Start at the beginning, or after a cursor."""
@@ -173,6 +154,10 @@ class LogReader:
         self._objects = 0
         self._taken = 0
         self._muted = False
+        self._asleep: asyncio.Future[None] | None = None
+        self._wants_text_from: int | None = 0
+        self._until: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._after = after or Cursor(epoch=log.epoch, sequence=0)
         if self._after.epoch == log.epoch:
             self._seek(min(self._after.sequence, len(log)))
@@ -240,23 +225,34 @@ class LogReader:
         held until `not_before`, and until the answer has `text_from` characters or it is `not_after`. A structural
         event that waits behind it lets it go at once, so order is kept and nothing but text is ever late.
         """
-        loop = asyncio.get_running_loop()
+        log, loop = self.log, asyncio.get_running_loop()
         idle_at = None if idle_s is None else loop.time() + idle_s
+        paced = bool(not_before or text_from)
         while True:
-            if not self.pending:
-                if self.log.closed:
+            if self._position == len(log.kinds):
+                if log.closed:
+                    self.close()
                     return None
                 await self._sleep(0, idle_at)
-                if idle_at is not None and not self.pending and not self.log.closed and loop.time() >= idle_at:
+                if idle_at is not None and not self.pending and not log.closed and loop.time() >= idle_at:
                     raise TimeoutError
-                continue
-            hold = self._hold(loop.time(), not_before, text_from, not_after)
-            if hold is not None:
+            elif paced and (hold := self._hold(loop.time(), not_before, text_from, not_after)) is not None:
                 await self._sleep(*hold)
-                continue
-            event = self._take()
-            if event is not None:
+            elif (event := self._take()) is not None:
                 return event
+
+    def notice(self) -> None:
+        """Wake up if what was just appended is what this reader sleeps for. The log calls it."""
+        log = self.log
+        wanted = self._wants_text_from is not None and log.text_end >= self._wants_text_from
+        if (wanted or log.has_object_from(len(log.kinds) - 1)) and self._asleep is not None:
+            self._wake()
+
+    def close(self) -> None:
+        """Let go of the reader's timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _hold(
         self, now: float, not_before: float, text_from: int, not_after: float | None
@@ -273,16 +269,38 @@ class LogReader:
         return None
 
     async def _sleep(self, text_from: int | None, until: float | None) -> None:
-        waiter = _Waiter(text_from)
-        self.log.waiters.add(waiter)
-        loop = asyncio.get_running_loop()
-        timer = None if until is None else loop.call_at(until, waiter.wake)
+        """Wait for any entry (`text_from` 0), or text up to an offset, or a structural event, or the time `until`."""
+        self._asleep = asyncio.get_running_loop().create_future()
+        self._wants_text_from, self._until = text_from, until
+        if until is not None:
+            self._be_woken_by(until)
+        self.log.waiters.add(self)
         try:
-            await waiter.future
+            await self._asleep
         finally:
-            self.log.waiters.discard(waiter)
-            if timer is not None:
-                timer.cancel()
+            self.log.waiters.discard(self)
+            self._asleep = self._until = None
+
+    def _wake(self) -> None:
+        if self._asleep is not None and not self._asleep.done():
+            self._asleep.set_result(None)
+
+    def _be_woken_by(self, until: float) -> None:
+        """Set the timer, unless it rings early enough already: a busy stream would set and drop one for every piece."""
+        if self._timer is not None:
+            if self._timer.when() <= until:
+                return
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(until, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._until is None:
+            return
+        if asyncio.get_running_loop().time() >= self._until:
+            self._wake()
+        else:
+            self._be_woken_by(self._until)
 
     def _take(self) -> TurnEvent | None:
         log = self.log

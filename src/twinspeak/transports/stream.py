@@ -5,7 +5,8 @@ Writers never wait for readers: pacing only decides when this reader takes what 
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import orjson
 from starlette.background import BackgroundTask
@@ -34,8 +35,8 @@ def data_frame(body: Mapping[str, Any]) -> bytes:
     lines with httpx or splitlines, instead of an SSE library, would find the JSON torn.
     """
     raw = orjson.dumps(body)
-    for character, escape in _LINE_ENDS:
-        if character in raw:
+    if not raw.isascii():
+        for character, escape in _LINE_ENDS:
             raw = raw.replace(character, escape)
     return b"data: %b\n\n" % raw
 
@@ -63,7 +64,7 @@ class Pacer:
     @property
     def not_before(self) -> float:
         """The loop time before which no text may go."""
-        return 0 if self._sent_at is None else self._sent_at + self._interval_s
+        return self._sent_at + self._interval_s if self._sent_at is not None and self._interval_s else 0
 
     @property
     def not_after(self) -> float | None:
@@ -82,22 +83,25 @@ class Pacer:
 async def paced(reader: LogReader, pacer: Pacer, *, heartbeat_s: float) -> AsyncGenerator[TurnEvent | None]:
     """Yield a turn's events as this reader should send them, None where a heartbeat is due, until the log ends."""
     loop = asyncio.get_running_loop()
-    while True:
-        try:
-            event = await reader.next(
-                idle_s=heartbeat_s,
-                not_before=pacer.not_before,
-                text_from=pacer.text_from,
-                not_after=pacer.not_after,
-            )
-        except TimeoutError:
-            yield None
-            continue
-        if event is None:
-            return
-        if isinstance(event, TextDelta):
-            pacer.sent(event, loop.time())
-        yield event
+    try:
+        while True:
+            try:
+                event = await reader.next(
+                    idle_s=heartbeat_s,
+                    not_before=pacer.not_before,
+                    text_from=pacer.text_from,
+                    not_after=pacer.not_after,
+                )
+            except TimeoutError:
+                yield None
+                continue
+            if event is None:
+                return
+            if isinstance(event, TextDelta):
+                pacer.sent(event, loop.time())
+            yield event
+    finally:
+        reader.close()
 
 
 class ClientGone(Exception):
@@ -144,12 +148,53 @@ class EventStream(Response):
 
     async def _send_all(self, send: Send) -> None:
         start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
-        await send(start)
-        async for frame in self._frames:
-            async with asyncio.timeout(self._write_timeout_s):
+        async with _Patience(self._write_timeout_s) as patience:
+            await send(start)
+            async for frame in self._frames:
+                patience.writing()
                 await send({"type": "http.response.body", "body": frame, "more_body": True})
-        async with asyncio.timeout(self._write_timeout_s):
+                patience.written()
+            patience.writing()
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class _Patience:
+    """Raises TimeoutError in its block when a write takes longer than `limit_s`, with one timer for all writes.
+
+    A timeout around each write costs more than most writes do.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._loop = asyncio.get_running_loop()
+        self._timeout = asyncio.timeout(None)
+        self._since: float | None = None
+
+    def writing(self) -> None:
+        """A write begins."""
+        self._since = self._loop.time()
+
+    def written(self) -> None:
+        """It has ended."""
+        self._since = None
+
+    async def __aenter__(self) -> Self:
+        await self._timeout.__aenter__()
+        self._timer = self._loop.call_later(self._limit_s, self._look)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        self._timer.cancel()
+        return await self._timeout.__aexit__(kind, error, trace)
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        if self._since is not None and now >= self._since + self._limit_s:
+            self._timeout.reschedule(now)
+        else:
+            self._timer = self._loop.call_at((self._since or now) + self._limit_s, self._look)
 
 
 async def hang_up(receive: Receive) -> None:
