@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import databases
+
 # The same examples on every run, so that a red build is somebody's change; `make verify` looks for new ones.
 settings.register_profile(
     "default", deadline=None, derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
@@ -30,6 +32,7 @@ FOREIGN_SETTINGS = (
     "MISTRAL_",
     "NO_PROXY",
     "OPENAI_",
+    "PG",
     "TWINSPEAK_",
     "XAI_",
 )
@@ -41,6 +44,31 @@ def pytest_configure() -> None:
     for name in list(os.environ):
         if name.upper().startswith(FOREIGN_SETTINGS):
             del os.environ[name]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before any fixture is made: only tests that run on both databases may touch one."""
+    databases.note(asked="database" in getattr(item, "fixturenames", ()))
+
+
+def pytest_sessionfinish() -> None:
+    """Stop the database server, if this run had any."""
+    databases.stop()
+
+
+@pytest.fixture(scope="session", params=databases.KINDS)
+def database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run what asks for it on every kind of database; return which it is."""
+    with databases.using(request.param) as kind:
+        yield kind
+
+
+@pytest.fixture(autouse=True)
+def drops_its_databases() -> Iterator[None]:
+    """Keep none but those that tests share."""
+    with databases.swept():
+        yield
 
 
 class NetworkGuard:

@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 
+from tests import databases
 from twinspeak.app.compose import Running, running
 from twinspeak.app.offline import Ground, prepare
 from twinspeak.app.server import DrainingServer, config_for, listen, url_of
@@ -50,6 +51,7 @@ async def live_server(data_dir: Path, **changes: Any) -> AsyncGenerator[LiveServ
     """Serve until the block ends. `changes` are settings by field name; the local model answers without pauses."""
     values: dict[str, Any] = {
         "data_dir": data_dir,
+        "database_url": databases.url_for(data_dir),
         "admin_email": EMAIL,
         "admin_password": PASSWORD,
         "port": 0,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
+from tests import databases
 from twinspeak.domain.caller import Caller, Scope
 from twinspeak.domain.conversation import CourseRef
 from twinspeak.domain.credits import FREE
@@ -13,8 +14,7 @@ from twinspeak.domain.institution import Institution
 from twinspeak.domain.models import ModelSpec
 from twinspeak.domain.turn import Ask, Face, TurnPlan
 from twinspeak.persistence.db import Database, Tx
-from twinspeak.persistence.engines import make_engine, parse_url
-from twinspeak.persistence.tables import accounts, institutions, metadata, users
+from twinspeak.persistence.tables import accounts, institutions, users
 
 ACCOUNT = "a" * 24
 TWINS = {"college": "1" * 24, "museum": "2" * 24}
@@ -44,15 +44,11 @@ def _people(tx: Tx) -> None:
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    url = f"sqlite:///{tmp_path / 'vault.sqlite3'}"
-    engine = make_engine(parse_url(url), read_only=False)
-    metadata.create_all(engine)
-    engine.dispose()
-    database = Database.open(url)
-    database.write_sync(_people)
-    yield database
-    database.close()
+def db(tmp_path: Path, database: str) -> Iterator[Database]:
+    opened = Database.open(databases.url_for(tmp_path))
+    opened.write_sync(_people)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

@@ -1,30 +1,25 @@
-"""A migrated database in a file, and people to put into it."""
+"""A migrated database, and people to put into it."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import databases
 from tests.persistence.world import World, settle_in
 from twinspeak.persistence.db import Database
-from twinspeak.persistence.migrations import migrate
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'twinspeak.sqlite3'}"
+def url(tmp_path: Path, database: str) -> str:
+    return databases.url_for(tmp_path)
 
 
 @pytest.fixture
-def migrated(url: str) -> None:
-    migrate(url)
-
-
-@pytest.fixture
-def db(url: str, migrated: None) -> Iterator[Database]:
-    database = Database.open(url)
-    yield database
-    database.close()
+def db(url: str) -> Iterator[Database]:
+    opened = Database.open(url)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

@@ -1,21 +1,23 @@
 """From nothing to the tables of `tables.py`, in one step or not at all."""
 
-import sqlite3
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Engine, inspect, make_url
+from sqlalchemy.engine import Inspector
 
+from tests import databases
 from twinspeak.domain.errors import OperatorError
 from twinspeak.persistence import migrations
-from twinspeak.persistence.engines import make_engine, parse_url
+from twinspeak.persistence.engines import create_file, make_engine, parse_url
 from twinspeak.persistence.migrations import HEAD, REVISIONS, migrate
 from twinspeak.persistence.tables import metadata
 
@@ -24,40 +26,49 @@ def engine_of(url: str) -> Engine:
     return make_engine(parse_url(url), read_only=False)
 
 
-def schema(path: Path) -> dict[str, list[object]]:
-    """Return columns, foreign keys and indices of every table, as SQLite itself tells them."""
-    connection = sqlite3.connect(path)
-    names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type='table' ORDER BY 1")]
-    found: dict[str, list[object]] = {}
-    for name in names:
-        if name.startswith(("alembic", "sqlite")):
-            continue
-        written = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", [name]).fetchone()[0]
-        checks = sorted(line.strip(" ,") for line in written.splitlines() if "CHECK" in line)
-        foreign = sorted(row[2:6] for row in connection.execute(f"PRAGMA foreign_key_list({name})"))
-        indices = sorted(
-            row[0]
-            for row in connection.execute("SELECT sql FROM sqlite_master WHERE type='index' AND tbl_name=?", [name])
-            if row[0]
-        )
-        unique = sorted(
-            tuple(column[2] for column in connection.execute(f"PRAGMA index_info({index[1]})"))
-            for index in connection.execute(f"PRAGMA index_list({name})")
-            if index[2]
-        )
-        columns = list(connection.execute(f"PRAGMA table_info({name})"))
-        found[name] = [columns, checks, foreign, indices, unique]
-    connection.close()
-    return found
+@pytest.fixture
+def url(tmp_path: Path, database: str) -> str:
+    return databases.url_for(tmp_path, empty=True)
+
+
+def schema(url: str) -> dict[str, Any]:
+    """Return every table as the database itself tells it."""
+    engine = engine_of(url)
+    with engine.connect() as connection:
+        seen = inspect(connection)
+        tables = sorted(name for name in seen.get_table_names() if not name.startswith("alembic"))
+        return {name: _described(seen, name) for name in tables}
+
+
+def _described(seen: Inspector, name: str) -> list[Any]:
+    columns = [
+        (column["name"], str(column["type"]), column["nullable"], column["default"])
+        for column in seen.get_columns(name)
+    ]
+    rest = [
+        seen.get_pk_constraint(name),
+        *seen.get_foreign_keys(name),
+        *seen.get_unique_constraints(name),
+        *seen.get_check_constraints(name),
+        *seen.get_indexes(name),
+    ]
+    return [columns, sorted(_plain(part) for part in rest)]
+
+
+def _plain(part: Any) -> str:
+    if isinstance(part, dict):
+        return str({key: _plain(part[key]) for key in sorted(part)})
+    return str(part)
 
 
 def test_a_migrated_database_is_what_the_tables_say(url: str, tmp_path: Path) -> None:
     migrate(url)
-    created = tmp_path / "created.sqlite3"
-    engine = engine_of(f"sqlite:///{created}")
-    metadata.create_all(engine)
+    created = databases.url_for(tmp_path / "created", empty=True)
+    create_file(parse_url(created))
+    metadata.create_all(engine_of(created))
 
-    assert schema(tmp_path / "twinspeak.sqlite3") == schema(created)
+    assert schema(url) == schema(created)
+    assert "postgresql_where" in str(schema(url)) or "sqlite_where" in str(schema(url))
     with engine_of(url).connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
@@ -99,6 +110,7 @@ def test_a_newer_database_is_refused_and_left_alone(url: str) -> None:
 
 
 def test_somebody_elses_database_is_refused(url: str) -> None:
+    create_file(parse_url(url))
     with engine_of(url).begin() as connection:
         connection.exec_driver_sql("CREATE TABLE recipes (name TEXT)")
 
@@ -106,9 +118,7 @@ def test_somebody_elses_database_is_refused(url: str) -> None:
         migrate(url)
 
 
-def test_a_migration_that_fails_leaves_nothing_behind(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_migration_that_fails_leaves_nothing_behind(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def break_off(_connection: object) -> None:
         raise OperatorError("power cut")
 
@@ -117,7 +127,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(
         migrate(url)
     monkeypatch.undo()
 
-    assert schema(tmp_path / "twinspeak.sqlite3") == {}
+    assert schema(url) == {}
     assert migrate(url) is True
 
 
@@ -139,19 +149,21 @@ def test_two_starts_at_once_migrate_once(url: str) -> None:
     assert sorted(map(str, outcomes)) == ["False", "False", "False", "True"]
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
+@pytest.mark.parametrize("way", ["nothing there", "something else there"])
+def test_a_database_that_cannot_be_opened_is_told(tmp_path: Path, database: str, way: str) -> None:
+    if database == databases.POSTGRES:
+        url = make_url(databases.url_for(tmp_path, empty=True))
+        other = url.set(database="nowhere") if way == "nothing there" else url.update_query_dict({"port": "1"})
+        address = other.render_as_string(hide_password=False)
+    else:
+        (tmp_path / "letter.txt").write_text("Dear reader, " * 100)
+        address = f"sqlite:///{tmp_path / 'letter.txt'}{'/db.sqlite3' if way == 'nothing there' else ''}"
 
     with pytest.raises(OperatorError, match="cannot be opened"):
-        migrate(f"sqlite:///{tmp_path / 'file' / 'db.sqlite3'}")
-
-
-def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "letter.txt"
-    path.write_text("Dear reader, " * 100)
-
-    with pytest.raises(OperatorError, match="cannot be opened"):
-        migrate(f"sqlite:///{path}")
+        migrate(address)
+    if way != "nothing there" or database == databases.POSTGRES:
+        with pytest.raises(OperatorError, match="cannot be opened"):
+            migrations.revision_of(address)
 
 
 def test_looking_makes_nothing(url: str, tmp_path: Path) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests import databases
 from tests.persistence.world import World, settle_in
 from twinspeak.domain.credits import Usage
 from twinspeak.domain.turn import Failure, TurnEnd, TurnPlan, TurnState
 from twinspeak.persistence.db import Database
-from twinspeak.persistence.migrations import migrate
 from twinspeak.persistence.repos import wallets
 
 USED = Usage(input=10_000, cached=0, completion=20_000)
@@ -17,18 +17,14 @@ USED = Usage(input=10_000, cached=0, completion=20_000)
 @contextmanager
 def opened(folder: Path, *, credits: int = 50) -> Generator[World]:
     """Open a new database with people in it; at the end its books must be right."""
-    url = f"sqlite:///{folder / 'twinspeak.sqlite3'}"
-    migrate(url)
-    db = Database.open(url)
+    db = Database.open(databases.url_for(folder))
     yield settle_in(db, credits=credits)
     assert db.read_sync(wallets.discrepancies) == []
     db.close()
 
 
-def database_file(world: World) -> str:
-    file = world.db._engines[0].url.database
-    assert file is not None
-    return file
+def url_of(world: World) -> str:
+    return world.db._engines[0].url.render_as_string(hide_password=False)
 
 
 def end_of(plan: TurnPlan, state: TurnState = TurnState.DONE, *, charge: int = 3, output: str = "Because.") -> TurnEnd:

@@ -1,22 +1,20 @@
-"""A stage for every test: a migrated database in a file, and the services over it."""
+"""A stage for every test: a migrated database, and the services over it."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import databases
 from tests.services.stage import Stage
 from twinspeak.persistence.db import Database
-from twinspeak.persistence.migrations import migrate
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    url = f"sqlite:///{tmp_path / 'twinspeak.sqlite3'}"
-    migrate(url)
-    database = Database.open(url)
-    yield database
-    database.close()
+def db(tmp_path: Path, database: str) -> Iterator[Database]:
+    opened = Database.open(databases.url_for(tmp_path))
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

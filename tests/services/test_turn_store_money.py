@@ -10,18 +10,18 @@ import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from tests.persistence.turn_tools import database_file
+from tests import databases
+from tests.persistence.turn_tools import url_of
 from tests.persistence.world import World, settle_in
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.credits import Usage
 from twinspeak.domain.errors import InsufficientCredits
 from twinspeak.domain.turn import Settlement, Snapshot, TurnEnd, TurnPlan, TurnState
 from twinspeak.persistence.db import Database, Tx, as_dict
-from twinspeak.persistence.migrations import migrate
 from twinspeak.persistence.repos import users, wallets
 from twinspeak.persistence.scope import SYSTEM, scoped
 from twinspeak.persistence.tables import ledger_entries, turns
@@ -34,9 +34,7 @@ ENDS = [TurnState.DONE, TurnState.CANCELLED, TurnState.FAILED, TurnState.REFUSED
 
 
 def opened(folder: Path) -> World:
-    url = f"sqlite:///{folder / 'twinspeak.sqlite3'}"
-    migrate(url)
-    return settle_in(Database.open(url), credits=CREDITS)
+    return settle_in(Database.open(databases.url_for(folder)), credits=CREDITS)
 
 
 def end_of(turn_id: str, state: TurnState, charge: int) -> TurnEnd:
@@ -188,15 +186,15 @@ class Books(RuleBasedStateMachine):
         self.settled[turn.turn_id] = settled
 
 
-TestBooks = Books.TestCase
-TestBooks.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+def test_books(database: str) -> None:
+    run_state_machine_as_test(Books, settings=settings(max_examples=15, stateful_step_count=25, deadline=None))
 
 
 class TestMany:
     """Turns that begin at the same moment share what there is, and no more."""
 
     @pytest.fixture
-    def world(self, tmp_path: Path) -> Any:
+    def world(self, tmp_path: Path, database: str) -> Any:
         world = opened(tmp_path)
         yield world
         assert world.db.read_sync(wallets.discrepancies) == []
@@ -216,7 +214,7 @@ class TestMany:
 
     @pytest.mark.parametrize("processes", [1, 2])
     def test_threads_and_processes_that_begin_extend_and_finish(self, world: World, processes: int) -> None:
-        url = f"sqlite:///{database_file(world)}"
+        url = url_of(world)
         databases = [world.db, *(Database.open(url) for _ in range(processes - 1))]
         charged: list[int] = []
         problems: list[BaseException] = []
@@ -260,7 +258,7 @@ class TestMany:
         assert sum(user.credits_used for user in spent if user) == CREDITS
 
 
-def test_the_ledger_refuses_a_second_charge_of_a_turn(tmp_path: Path) -> None:
+def test_the_ledger_refuses_a_second_charge_of_a_turn(tmp_path: Path, database: str) -> None:
     world = opened(tmp_path)
     store = TurnStore(world.db, lease_s=30, owner="me")
     plan = world.plan(world.ada)
@@ -274,7 +272,8 @@ def test_the_ledger_refuses_a_second_charge_of_a_turn(tmp_path: Path) -> None:
     def charge_again(tx: Tx) -> None:
         row = tx.first(select(ledger_entries).where(ledger_entries.c.turn_id == plan.ask.turn_id))
         assert row is not None
-        again = {**as_dict(row), "id": None, "transfer_id": "another"}
+        again = {**as_dict(row), "transfer_id": "another"}
+        del again["id"]
         tx.run(insert(ledger_entries).values(again))
 
     with pytest.raises(IntegrityError):
@@ -283,7 +282,7 @@ def test_the_ledger_refuses_a_second_charge_of_a_turn(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("column", ["balance", "held"])
-def test_the_database_itself_refuses_impossible_wallets(tmp_path: Path, column: str) -> None:
+def test_the_database_itself_refuses_impossible_wallets(tmp_path: Path, database: str, column: str) -> None:
     world = opened(tmp_path)
 
     for value in (-1, CREDITS + 1) if column == "held" else (-1,):

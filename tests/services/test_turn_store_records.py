@@ -24,7 +24,7 @@ from twinspeak.services.turn_store import TurnStore
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, database: str) -> Iterator[World]:
     with opened(tmp_path) as world:
         yield world
 

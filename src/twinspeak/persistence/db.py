@@ -93,8 +93,10 @@ class Database:
         self.single_node = single_node
 
     @classmethod
-    def open(cls, url: str, *, readers: int = 4, queue_limit: int = QUEUE_LIMIT) -> Self:
-        """Open the migrated database at `url` (see `migrations.migrate`).
+    def open(
+        cls, url: str, *, readers: int = 4, writers: int = POSTGRES_WRITERS, queue_limit: int = QUEUE_LIMIT
+    ) -> Self:
+        """Open the migrated database at `url` (see `migrations.migrate`). SQLite has one writer, whatever `writers`.
 
         Raises OperatorError when the URL is none, or names a database kind that is not supported.
         """
@@ -106,7 +108,7 @@ class Database:
             guard(engine)
         return cls(
             Lane("read", reader, threads=readers, limit=queue_limit),
-            Lane("write", writer, threads=1 if sqlite else POSTGRES_WRITERS, limit=queue_limit),
+            Lane("write", writer, threads=1 if sqlite else writers, limit=queue_limit),
             (writer, reader),
             single_node=sqlite,
         )

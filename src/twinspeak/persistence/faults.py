@@ -23,12 +23,13 @@ class Fault(Enum):
 
 _CONFLICTS = frozenset({"40001", "40P01"})  # serialization_failure, deadlock_detected
 _BUSY = frozenset({"55P03", "57014", "53200", "53300"})  # a lock's or a statement's time, memory, connections
-_LOST = ("08", "57P", "25P03", "25006")  # no connection, shut down, closed for idling, a server that only reads now
+_LOST = ("08", "57P", "25P03")  # no connection, shut down, closed for idling
+_READ_ONLY = "25006"
 _DUPLICATE = "23505"
 
 
-def fault_of(error: BaseException) -> Fault:
-    """Tell what a transaction's failure means."""
+def fault_of(error: BaseException, *, writing: bool) -> Fault:
+    """Tell what a transaction's failure means. `writing`: it was meant to write."""
     if not isinstance(error, DBAPIError):
         return Fault.OTHER
     state = getattr(error.orig, "sqlstate", None)
@@ -40,7 +41,8 @@ def fault_of(error: BaseException) -> Fault:
         return Fault.BUSY
     if state == _DUPLICATE:
         return Fault.DUPLICATE
-    return Fault.LOST if state.startswith(_LOST) else Fault.OTHER
+    # A server that took writes and takes none any more has made way for another, which the next connection may reach.
+    return Fault.LOST if state.startswith(_LOST) or (writing and state == _READ_ONLY) else Fault.OTHER
 
 
 def is_duplicate(error: IntegrityError) -> bool:

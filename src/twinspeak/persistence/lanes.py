@@ -54,8 +54,8 @@ class Lane:
     """`threads` workers over one queue of at most `limit` waiting jobs (essential ones are always let in)."""
 
     def __init__(self, name: str, engine: Engine, *, threads: int, limit: int) -> None:
-        """Start the workers; each connects when its first job comes."""
-        self._name = name
+        """Start the workers of the lane `read` or `write`; each connects when its first job comes."""
+        self._writes = name == "write"
         self._engine = engine
         self._limit = limit
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
@@ -124,7 +124,7 @@ class Lane:
                     done = True
                 return result, None, connection
             except BaseException as error:  # boundary: whatever a unit of work raises belongs to its caller
-                fault = fault_of(error)
+                fault = fault_of(error, writing=self._writes)
                 kept, connection = connection, _usable(connection, fault)
                 if not _again(fault, attempt, connected=kept is not None, committing=done):
                     return None, translated(_raisable(error), fault), connection
