@@ -5,11 +5,11 @@ import pytest
 from twinspeak.domain.errors import ModelUnavailable, OperatorError
 from twinspeak.egress.client import TrustedClient
 from twinspeak.providers.access import Access
-from twinspeak.providers.catalogue import LOCAL_MODEL, openai
+from twinspeak.providers.catalogue import LOCAL_MODEL, anthropic, openai
 from twinspeak.providers.directory import Directory
 from twinspeak.providers.local import LocalModel
 from twinspeak.providers.openai_chat import OpenAIChat
-from twinspeak.providers.vendors import OPENAI_SITE, Keys, configured
+from twinspeak.providers.vendors import ANTHROPIC_SITE, OPENAI_SITE, Keys, configured
 
 KEY = Access(api_key="sk-x")
 SERVER = Access(base_url="http://127.0.0.1:11434/v1/")
@@ -123,6 +123,74 @@ def test_addresses(base_url: str, expected: str):
 def test_an_address_that_cannot_be_asked_stops_the_start(base_url: str):
     with pytest.raises(OperatorError, match="OPENAI_BASE_URL"):
         Access(api_key="k", base_url=base_url).url(OPENAI_SITE, "models")
+
+
+CLAUDE = Access(api_key="sk-a")
+
+
+@pytest.mark.parametrize(
+    ("keys", "model_id", "provider", "wire_name"),
+    [
+        (Keys(openai=KEY, anthropic=CLAUDE), "claude-opus-5-5", "anthropic", "claude-opus-5-5"),
+        (Keys(openai=KEY, anthropic=CLAUDE), "anthropic/claude-opus-5-5", "anthropic", "claude-opus-5-5"),
+        (Keys(openai=KEY, anthropic=CLAUDE), "anthropic/new-name", "anthropic", "new-name"),
+        (Keys(openai=KEY, anthropic=CLAUDE), "gpt-4o", "openai", "gpt-4o"),
+        (Keys(openai=BOTH, anthropic=CLAUDE), "claude-opus-5-5", "anthropic", "claude-opus-5-5"),
+        (
+            Keys(openai=BOTH, anthropic=CLAUDE),
+            "openai/anthropic/claude-opus-5-5",
+            "openai",
+            "anthropic/claude-opus-5-5",
+        ),
+        (Keys(openai=BOTH), "anthropic/claude-opus-5-5", "openai", "anthropic/claude-opus-5-5"),
+    ],
+)
+async def test_several_vendors(client: TrustedClient, keys: Keys, model_id: str, provider: str, wire_name: str):
+    spec = directory_of(client, keys).spec(model_id)
+    assert (spec.id, spec.provider, spec.wire_name) == (model_id, provider, wire_name)
+
+
+@pytest.mark.parametrize("model_id", ["anthropic/claude-opus-5-5", "gemini/x", "bedrock/y"])
+async def test_openai_itself_is_not_asked_for_what_names_another_vendor(client: TrustedClient, model_id: str):
+    with pytest.raises(ModelUnavailable):
+        directory_of(client, Keys(openai=KEY)).spec(model_id)
+
+
+async def test_the_first_vendor_in_the_order_provides_the_default(client: TrustedClient):
+    assert directory_of(client, Keys(anthropic=CLAUDE)).default_id == anthropic.DEFAULT
+    assert directory_of(client, Keys(openai=KEY, anthropic=CLAUDE)).default_id == openai.OPENAI_DEFAULT
+    ids = [spec.id for spec in directory_of(client, Keys(openai=KEY, anthropic=CLAUDE)).available()]
+    assert {anthropic.DEFAULT, openai.OPENAI_DEFAULT, "local"} <= set(ids)
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize(
+    ("base_url", "expected"),
+    [
+        ("", "https://api.anthropic.com/v1/messages"),
+        ("http://127.0.0.1:9/", "http://127.0.0.1:9/v1/messages"),
+        ("http://127.0.0.1:9/anthropic/v1", "http://127.0.0.1:9/anthropic/v1/messages"),
+    ],
+)
+async def test_addresses_of_messages_servers(client: TrustedClient, base_url: str, expected: str):
+    (vendor,) = configured(client, Keys(anthropic=Access(api_key="sk-a", base_url=base_url)))
+    assert vendor.provider._endpoint.url == expected  # pyright: ignore[reportAttributeAccessIssue]
+    assert vendor.models == (anthropic.MODELS if not base_url else ())
+
+
+def test_a_messages_address_that_cannot_be_asked_is_named():
+    with pytest.raises(OperatorError, match="ANTHROPIC_BASE_URL"):
+        Access(base_url="ftp://x").url(ANTHROPIC_SITE, "v1/messages")
+
+
+def test_the_catalogue_of_claude_holds_together():
+    ids = [spec.id for spec in anthropic.MODELS]
+    assert len(ids) == len(set(ids))
+    assert anthropic.DEFAULT in ids
+    for spec in anthropic.MODELS:
+        assert 0 < spec.max_output < spec.context_window
+        assert anthropic.family(f"global.anthropic.{spec.id}-20260101-v1:0") == spec.id
+        assert anthropic.spec("x", f"{spec.id}-20260101").max_output == spec.max_output
 
 
 def test_the_catalogue_holds_together():
