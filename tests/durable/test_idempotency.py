@@ -15,6 +15,8 @@ from tests.world import World, all_turns, charges, stored, world
 from twinspeak.domain.clock import now_ms
 from twinspeak.persistence.repos import turn_keys
 
+pytestmark = pytest.mark.usefixtures("database")
+
 KEY = "order-66"
 ANSWER = "Twins answer from what you give them."
 LIMIT_S = 10
