@@ -6,6 +6,8 @@ import { createInterface } from "node:readline";
 import { createParser } from "eventsource-parser";
 import OpenAI from "openai";
 
+import { sioCall, sioClose, sioEmit, sioOpen, state, until } from "./sockets.mjs";
+
 function tell(message) {
   process.stdout.write(`${JSON.stringify(message)}\n`);
 }
@@ -64,7 +66,8 @@ async function models({ base, key }) {
   return { listed };
 }
 
-const kinds = { sse, parse, chat, models };
+const sockets = { sioOpen, sioCall, sioEmit, sioClose, sioState: state, sioUntil: until };
+const kinds = { sse, parse, chat, models, ...sockets };
 
 for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
   const { id, kind, ...request } = JSON.parse(line);
