@@ -1,7 +1,7 @@
 """Settings: parsed once, frozen. Environment variables `TWINSPEAK_<NAME>`; docs/settings.md lists them all."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -34,6 +34,7 @@ class Settings(BaseSettings):
 
     default_model: str = ""
     local_pace_ms: int = Field(default=8, ge=0, le=1_000)
+    openai_wire: Literal["auto", "chat", "responses"] = "auto"
 
     stream_coalesce_ms: int = Field(default=20, ge=0, le=5_000)
     stream_heartbeat_s: float = Field(default=15, gt=0, le=3_600)

@@ -25,6 +25,7 @@ from twinspeak.domain.events import (
     ModelUsage,
 )
 from twinspeak.providers.gemini import GeminiDecoder
+from twinspeak.providers.openai_responses import ResponsesDecoder
 from twinspeak.providers.relay import Decoder
 
 SMALL = 6_000
@@ -40,7 +41,10 @@ class Law:
     pattern: str = "*"
 
 
-LAWS = {"gemini": Law(GeminiDecoder, wires.read_gemini)}
+LAWS = {
+    "gemini": Law(GeminiDecoder, wires.read_gemini),
+    "openai_responses": Law(ResponsesDecoder, wires.read_responses, "responses-*"),
+}
 OWN: list[Path] = []
 REAL: list[Path] = []
 OF: dict[Path, Law] = {}

@@ -64,3 +64,27 @@ def read_gemini(body: bytes) -> Reading:
 def _ended(payload: dict[str, Any]) -> bool:
     finished = any("finishReason" in candidate for candidate in payload.get("candidates") or [])
     return finished or "blockReason" in payload.get("promptFeedback", {})
+
+
+def read_responses(body: bytes) -> Reading:
+    """Text is in deltas, paragraphs of a summary are told by their index; calls are read from their finished items."""
+    found = Reading()
+    paragraphs: dict[tuple[int, int], str] = {}
+    for payload in _json_events(body):
+        kind = payload["type"]
+        if kind in {"error", "response.failed"}:
+            break
+        if kind in {"response.output_text.delta", "response.refusal.delta"}:
+            found.text += payload["delta"]
+        if kind == "response.reasoning_summary_text.delta":
+            place = (payload["output_index"], payload["summary_index"])
+            paragraphs[place] = paragraphs.get(place, "") + payload["delta"]
+        item = payload.get("item") or {}
+        if kind == "response.output_item.done" and item["type"] == "function_call":
+            found.tools.append((item["name"], json.loads(item["arguments"])))
+        usage = (payload.get("response") or {}).get("usage")
+        if usage:
+            cached = usage.get("input_tokens_details", {}).get("cached_tokens", 0)
+            found.usage = (usage["input_tokens"], cached, usage["output_tokens"])
+    found.thinking = "\n\n".join(paragraphs.values())
+    return found

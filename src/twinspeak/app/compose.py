@@ -132,6 +132,7 @@ def keys_of(settings: Settings) -> Keys:
     """Return what the operator set to be let in at the vendors."""
     return Keys(
         openai=_access(settings.openai_api_key, settings.openai_base_url),
+        openai_wire=settings.openai_wire,
         anthropic=_access(settings.anthropic_api_key, settings.anthropic_base_url),
         gemini=_access(settings.gemini_api_key, settings.gemini_base_url),
     )

@@ -143,10 +143,11 @@ class GeminiDecoder(SseDecoder):
             self._usage = tokens
             found.append(tokens)
 
-    def _last(self, found: list[ModelEvent]) -> StopReason:
+    def _left(self) -> list[ModelEvent]:
         self._seal()
-        if self._calls:
-            found.append(ModelState(Opaque(MAKER, self._parts)))
+        return [ModelState(Opaque(MAKER, self._parts))] if self._calls else []
+
+    def _stop(self) -> StopReason:
         if self._blocked:
             return StopReason.REFUSED
         return _STOPS.get(self._reason) or (StopReason.TOOLS if self._calls else StopReason.END)

@@ -45,6 +45,14 @@ class Retry(msgspec.Struct, frozen=True):
         return self.first_wait_s * 2 ** (attempt - 1) * (0.75 + secrets.randbelow(500) / 1000)
 
 
+class Refused(Exception):
+    """Why a `ProviderFailed` was raised before the stream, for adapters that know what to do about it."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(str(refusal.status))
+        self.refusal = refusal
+
+
 @asynccontextmanager
 async def ask(
     client: TrustedClient, endpoint: Endpoint, body: bytes, retry: Retry
@@ -92,7 +100,7 @@ async def _open(client: TrustedClient, endpoint: Endpoint, body: bytes, retry: R
             _log_refusal(endpoint, refusal, attempt)
             asked = refusal.retry_after_s
             if last or not refusal.transient or (asked or 0) > retry.longest_wait_s:
-                raise failure_of(endpoint.provider, refusal)
+                raise failure_of(endpoint.provider, refusal) from Refused(refusal)
         await asyncio.sleep(retry.wait_s(attempt, asked))
     raise ProviderFailed(details={"provider": endpoint.provider})
 

@@ -41,7 +41,7 @@ def encode(request: ModelRequest, quirks: Quirks) -> bytes:
     """Write the request's body: UTF-8 JSON, streaming, with the usage chunk asked for."""
     # Not every compatible server heeds `tool_choice: none`, and none of them misses tools that it was told of before.
     tools = request.tools if request.model.takes_tools and request.may_call else ()
-    effort = _effort(request.effort, quirks)
+    effort = effort_of(request.effort, quirks)
     if tools and quirks.tools_at_none:
         effort = "none"
     body: dict[str, Any] = {
@@ -50,7 +50,7 @@ def encode(request: ModelRequest, quirks: Quirks) -> bytes:
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    if limit := _limit(request):
+    if limit := limit_of(request):
         body[quirks.limit_field] = limit
     if effort:
         body["reasoning_effort"] = effort
@@ -64,11 +64,13 @@ def encode(request: ModelRequest, quirks: Quirks) -> bytes:
     return msgspec.json.encode(body)
 
 
-def _effort(wanted: str, quirks: Quirks) -> str:
+def effort_of(wanted: str, quirks: Quirks) -> str:
+    """Return the model's word for our effort `wanted`; "" when it has none, or nothing is wanted."""
     return next((word for word in _EFFORTS.get(wanted, ()) if word in quirks.efforts), "")
 
 
-def _limit(request: ModelRequest) -> int:
+def limit_of(request: ModelRequest) -> int:
+    """Return how many tokens the answer may have; 0 = as many as the vendor likes."""
     limits = [limit for limit in (request.output_limit, request.sampling.max_tokens) if limit]
     return min(limits, default=0)
 
@@ -101,9 +103,13 @@ def _message(message: Message, quirks: Quirks) -> dict[str, Any]:
 
 
 def _call(call: ToolCall) -> dict[str, Any]:
-    """Repeat a call as the model wrote it (its prompt cache rests on the bytes), but never as broken JSON."""
-    arguments = "{}" if call.arguments is None else call.raw or msgspec.json.encode(call.arguments).decode()
-    return {"id": call.call_id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+    function = {"name": call.name, "arguments": arguments_of(call)}
+    return {"id": call.call_id, "type": "function", "function": function}
+
+
+def arguments_of(call: ToolCall) -> str:
+    """Repeat arguments as the model wrote them (its prompt cache rests on the bytes), but never as broken JSON."""
+    return "{}" if call.arguments is None else call.raw or msgspec.json.encode(call.arguments).decode()
 
 
 def _tool(tool: ToolSpec) -> dict[str, Any]:

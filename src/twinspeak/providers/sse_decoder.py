@@ -33,8 +33,12 @@ class SseDecoder(ABC):
         """Take one event of the stream."""
 
     @abstractmethod
-    def _last(self, found: list[ModelEvent]) -> StopReason:
-        """Add what the stream left open, and say why it ended."""
+    def _stop(self) -> StopReason:
+        """Say why the stream ended."""
+
+    def _left(self) -> list[ModelEvent]:
+        """Return what the stream left to be told at its end."""
+        return []
 
     def feed(self, data: bytes) -> list[ModelEvent]:
         """Return what `data` completes, in the stream's order."""
@@ -55,9 +59,8 @@ class SseDecoder(ABC):
             self._fail()
         if self._failure:
             raise self._failure
-        found.append(ModelStop(self._last(found)))
         self.finished = True
-        return found
+        return [*found, *self._left(), ModelStop(self._stop())]
 
     def _take(self, events: list[SseEvent], found: list[ModelEvent]) -> None:
         for name, data in events:

@@ -5,6 +5,8 @@ A further vendor is a function here, its part of the catalogue, and its wire.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
 import msgspec
 
@@ -16,12 +18,18 @@ from twinspeak.providers.anthropic import AnthropicMessages
 from twinspeak.providers.catalogue import anthropic, gemini, openai
 from twinspeak.providers.gemini import Gemini
 from twinspeak.providers.http import Endpoint
+from twinspeak.providers.openai import EitherWire
 from twinspeak.providers.openai_chat import OpenAIChat
+from twinspeak.providers.openai_request import Quirks
+from twinspeak.providers.openai_responses import OpenAIResponses
 
 OPENAI_SITE = Site("https://api.openai.com/v1", "OPENAI")
 ANTHROPIC_SITE = Site("https://api.anthropic.com", "ANTHROPIC")
 GEMINI_SITE = Site("https://generativelanguage.googleapis.com", "GEMINI")
 _ANTHROPIC_VERSION = "2023-06-01"
+
+OpenAIWire = Literal["auto", "chat", "responses"]
+"""Auto: Responses at OpenAI itself, chat completions at any other server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,7 @@ class Keys(msgspec.Struct, frozen=True):
     """What the operator set, for all vendors."""
 
     openai: Access = Access()
+    openai_wire: OpenAIWire = "auto"
     anthropic: Access = Access()
     gemini: Access = Access()
 
@@ -54,23 +63,42 @@ def configured(client: TrustedClient, keys: Keys) -> list[Vendor]:
 
     Raises OperatorError when a setting cannot work.
     """
-    found = (_openai(client, keys.openai), _anthropic(client, keys.anthropic), _gemini(client, keys.gemini))
+    found = (
+        _openai(client, keys.openai, keys.openai_wire),
+        _anthropic(client, keys.anthropic),
+        _gemini(client, keys.gemini),
+    )
     return [vendor for vendor in found if vendor]
 
 
-def _openai(client: TrustedClient, access: Access) -> Vendor | None:
-    """OpenAI, or a server that speaks chat completions: what that one holds is its own affair, so it takes any name."""
+def _openai(client: TrustedClient, access: Access, wire: OpenAIWire) -> Vendor | None:
+    """OpenAI, or a server that speaks as it does: what that one holds is its own affair, so it takes any name.
+
+    OpenAI itself is asked over Responses where a model reasons, because chat completions refuse it tools then.
+    """
     if not access.configured:
         return None
     own = access.at_vendor(OPENAI_SITE)
-    key = {"Authorization": f"Bearer {access.api_key}"} if access.api_key else {}
-    endpoint = Endpoint(openai.OPENAI, access.url(OPENAI_SITE, "chat/completions"), headers() | key)
+    responses = wire == "responses" or (wire == "auto" and own)
+
+    def quirks(spec: ModelSpec) -> Quirks:
+        return openai.openai_quirks(spec.wire_name, vendor=own or responses)
+
+    def endpoint(path: str) -> Endpoint:
+        key = {"Authorization": f"Bearer {access.api_key}"} if access.api_key else {}
+        return Endpoint(openai.OPENAI, access.url(OPENAI_SITE, path), headers() | key)
+
+    provider: ModelProvider = OpenAIChat(client, endpoint("chat/completions"), quirks)
+    if responses:
+        thinking = OpenAIResponses(client, endpoint("responses"), quirks)
+        provider = EitherWire(thinking, provider, lambda spec: wire == "responses" or bool(quirks(spec).efforts))
+    spec = partial(openai.openai_spec, vendor=responses)
     return Vendor(
         name=openai.OPENAI,
-        provider=OpenAIChat(client, endpoint, lambda spec: openai.openai_quirks(spec.wire_name, vendor=own)),
+        provider=provider,
         default_model=openai.OPENAI_DEFAULT,
-        models=openai.OPENAI_MODELS if own else (),
-        spec=openai.openai_spec,
+        models=tuple(spec(model.id, model.id) for model in openai.OPENAI_MODELS) if own else (),
+        spec=spec,
         claims=openai.known,
         takes=lambda name: not (own and openai.foreign(name)),
     )

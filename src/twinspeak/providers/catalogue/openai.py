@@ -19,6 +19,8 @@ _FOREIGN = re.compile(
     r"^((us|eu|ap|apac|global)\.)?(anthropic\.|claude|gemini|grok|mistral|magistral|deepseek)|^(anthropic|bedrock|gemini|xai|mistral|local)/"
 )
 
+_REASONS = re.compile(r"gpt-([5-9]|\d\d)|o\d")
+
 _NO_NONE = ("low", "medium", "high", "xhigh")
 _FROM_NONE = ("none", *_NO_NONE)
 _ALL = (*_FROM_NONE, "max")
@@ -47,7 +49,7 @@ def _model(name: str, label: str, window: int, output: int, quirks: Quirks, *, t
     )
 
 
-# Chat completions refuse tools to Astra and to Sol 6.1, which have no effort "none"; Responses will serve them whole.
+# Chat completions refuse tools to Astra and to Sol 6.1, which have no effort "none"; over Responses they take them.
 _ASTRA = Quirks(efforts=(*_NO_NONE, "max"), sampling=False)
 _SOL_6_1 = Quirks(efforts=_NO_NONE, sampling=False)
 
@@ -77,13 +79,15 @@ _ENTRIES: tuple[tuple[ModelSpec, Quirks], ...] = (
 )
 
 OPENAI_MODELS: tuple[ModelSpec, ...] = tuple(spec for spec, _ in _ENTRIES)
+"""As they are over chat completions; `openai_spec` knows better where Responses are spoken."""
 _SPECS = {spec.id: spec for spec in OPENAI_MODELS}
 _QUIRKS = {spec.id: quirks for spec, quirks in _ENTRIES}
 
 
 def family(name: str) -> str:
-    """Return the catalogue's name of a dated snapshot: `gpt-4o-mini-2024-07-18` is `gpt-4o-mini`."""
-    return _SNAPSHOT.sub("", name)
+    """Return the catalogue's name of a dated snapshot or a tuned model: of `gpt-4o-mini-2024-07-18`, `gpt-4o-mini`."""
+    base = name.removeprefix("ft:").partition(":")[0] if name.startswith("ft:") else name
+    return _SNAPSHOT.sub("", base)
 
 
 def known(name: str) -> bool:
@@ -96,8 +100,11 @@ def foreign(name: str) -> bool:
     return bool(_FOREIGN.match(name))
 
 
-def openai_spec(model_id: str, wire_name: str) -> ModelSpec:
-    """Describe a model of the OpenAI adapter; what the catalogue does not know gets limits that most servers keep."""
+def openai_spec(model_id: str, wire_name: str, *, vendor: bool = False) -> ModelSpec:
+    """Describe a model of the OpenAI adapter; what the catalogue does not know gets limits that most servers keep.
+
+    `vendor`: at OpenAI itself, where every model takes tools, and one that came later is no smaller than these.
+    """
     known = _SPECS.get(family(wire_name))
     if known is None:
         return ModelSpec(
@@ -105,9 +112,10 @@ def openai_spec(model_id: str, wire_name: str) -> ModelSpec:
             provider=OPENAI,
             wire_name=wire_name,
             label=wire_name,
-            context_window=32_768,
-            max_output=4_096,
+            context_window=128_000 if vendor else 32_768,
+            max_output=16_384 if vendor else 4_096,
             price=Price(),
+            thinks=vendor and bool(openai_quirks(wire_name, vendor=True).efforts),
         )
     return ModelSpec(
         id=model_id,
@@ -117,7 +125,7 @@ def openai_spec(model_id: str, wire_name: str) -> ModelSpec:
         context_window=known.context_window,
         max_output=known.max_output,
         price=known.price,
-        takes_tools=known.takes_tools,
+        takes_tools=known.takes_tools or vendor,
         thinks=known.thinks,
     )
 
@@ -132,7 +140,8 @@ def openai_quirks(wire_name: str, *, vendor: bool) -> Quirks:
     if known is not None:
         return known
     if vendor:
-        return Quirks(efforts=("low", "medium", "high"), sampling=False)
+        reasons = _REASONS.match(family(wire_name)) and "chat" not in wire_name
+        return Quirks(efforts=("low", "medium", "high"), sampling=False) if reasons else _PLAIN
     return Quirks(
         efforts=("none", "low", "medium", "high"),
         limit_field="max_tokens",
