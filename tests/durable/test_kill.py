@@ -9,6 +9,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from pydantic import SecretStr
 
 from tests.durable.server_process import ServerProcess
 from tests.faces import PATHS, Answer, Face, body_of, read
@@ -78,8 +79,6 @@ class Load:
 @asynccontextmanager
 async def loaded(folder: Path, seed: int) -> AsyncGenerator[tuple[Load, random.Random]]:
     rng = random.Random(seed)  # noqa: S311 -- the same moments each time
-    settings = Settings(data_dir=folder, admin_email=EMAIL, admin_password=PASSWORD)
-    await asyncio.to_thread(_endow, settings)
 
     def slow(_: object) -> Reply:
         pauses = [rng.choice([0.0, 0.0, 0.01, 0.05]) for _ in range(30)]
@@ -89,6 +88,7 @@ async def loaded(folder: Path, seed: int) -> AsyncGenerator[tuple[Load, random.R
     async with Upstream() as upstream:
         upstream.default = slow
         load = Load(ServerProcess.on(folder, upstream.base_url), rng)
+        await asyncio.to_thread(_endow, load.server.settings)
         async with asyncio.TaskGroup() as group:
             for name in range(WORKERS):
                 group.create_task(load.work(name))
@@ -96,7 +96,8 @@ async def loaded(folder: Path, seed: int) -> AsyncGenerator[tuple[Load, random.R
 
 
 def _endow(settings: Settings) -> None:
-    with prepare(settings) as ground:
+    known = settings.model_copy(update={"admin_email": EMAIL, "admin_password": SecretStr(PASSWORD)})
+    with prepare(known) as ground:
 
         def give(tx: object) -> None:
             user = users.by_email(tx, EMAIL)  # pyright: ignore[reportArgumentType]

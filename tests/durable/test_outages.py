@@ -10,7 +10,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import NullPool, create_engine, make_url
+from sqlalchemy.exc import OperationalError
 
+from tests import databases
 from tests.durable.waiting import until
 from tests.faces import FACES, Answer, Face
 from tests.fakes.upstream import Reply, ending, text_steps
@@ -37,12 +40,14 @@ async def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerato
 
 @contextmanager
 def locked(here: World) -> Generator[None]:
-    """Another process holds the write lock, for longer than anybody waits."""
-    with sqlite3.connect(here.database, isolation_level=None, timeout=10) as other:
-        other.execute("BEGIN IMMEDIATE")
+    """Another process keeps everybody else from writing, for longer than anybody waits."""
+    url = make_url(databases.url_for(here.server.settings.data_dir))
+    sqlite = url.get_backend_name() == "sqlite"
+    engine = create_engine(url if sqlite else url.set(drivername="postgresql+psycopg"), poolclass=NullPool)
+    with engine.connect() as other:
+        other.exec_driver_sql("BEGIN IMMEDIATE" if sqlite else "LOCK TABLE turns IN EXCLUSIVE MODE")
         yield
-        other.execute("ROLLBACK")
-    other.close()
+        other.rollback()
 
 
 @contextmanager
@@ -54,7 +59,7 @@ def refusing(here: World, message: str) -> Generator[None]:
     async def refused(*_: object, **__: object) -> None:
         # Through a real transaction, so that lanes and their translation are part of it.
         def fail(_tx: object) -> None:
-            raise sqlite3.OperationalError(message)
+            raise OperationalError("BEGIN IMMEDIATE", None, sqlite3.OperationalError(message))
 
         await write(fail, essential=True)
 
@@ -85,13 +90,15 @@ def gone(here: World) -> Generator[None]:
 
 @contextmanager
 def slow(here: World) -> Generator[None]:
-    """The writer hangs in somebody's transaction."""
+    """Every writer hangs in somebody's transaction."""
     over = threading.Event()
     store: Any = here.server.live.turns._ports.store
-    hanging = asyncio.get_running_loop().create_task(store._db.write(lambda _: over.wait(30)))
+    lane = store._db._writes
+    loop = asyncio.get_running_loop()
+    hanging = [loop.create_task(store._db.write(lambda _: over.wait(30))) for _ in lane._threads]
     yield
     over.set()
-    assert not hanging.cancelled()
+    assert not any(task.cancelled() for task in hanging)
 
 
 OUTAGES = {"locked": locked, "read-only": read_only, "full": full, "gone": gone, "slow": slow}
@@ -155,10 +162,12 @@ async def test_the_reaper_leaves_alone_what_waits_to_be_saved(here: World):
     assert stored(here.database, turn.turn_id)["state"] == "done"
 
 
-async def test_no_question_is_taken_while_the_database_takes_nothing(here: World):
-    with full(here):
+@pytest.mark.parametrize("outage", ["full", "read-only", "gone"])
+async def test_no_question_is_taken_while_the_database_takes_nothing(here: World, outage: str):
+    with OUTAGES[outage](here):
         refused = await here.ask(Face.REST)
-    assert refused.status in (500, 503)
+    assert refused.status == 503
+    assert "retry-after" in refused.headers
     assert here.upstream.exchanges == []
     assert (await here.ask(Face.REST)).status == 200
 

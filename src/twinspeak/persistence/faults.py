@@ -26,6 +26,14 @@ _BUSY = frozenset({"55P03", "57014", "53200", "53300"})  # a lock's or a stateme
 _LOST = ("08", "57P", "25P03")  # no connection, shut down, closed for idling
 _READ_ONLY = "25006"
 _DUPLICATE = "23505"
+_SAYINGS = {
+    "locked": Fault.BUSY,
+    "busy": Fault.BUSY,
+    "is full": Fault.BUSY,
+    "unable to open": Fault.LOST,
+    "disk i/o error": Fault.LOST,
+}
+"""What SQLite says, where it has no code for its driver. A disk that comes back wants a new connection."""
 
 
 def fault_of(error: BaseException, *, writing: bool) -> Fault:
@@ -66,4 +74,6 @@ def _without_state(error: DBAPIError) -> Fault:
     if type(error.orig).__module__.startswith("psycopg"):
         return Fault.LOST
     text = str(error.orig).lower()
-    return Fault.BUSY if "locked" in text or "busy" in text else Fault.OTHER
+    if "readonly database" in text and (error.statement or "").startswith("BEGIN"):
+        return Fault.LOST  # the file; a reader that writes is told the same, in its own statement
+    return next((fault for words, fault in _SAYINGS.items() if words in text), Fault.OTHER)
