@@ -149,6 +149,13 @@ def test_the_last_count_of_a_round_counts():
     assert results[0].usage == Usage(input=5, cached=1, completion=7)
 
 
+@pytest.mark.parametrize("nonsense", [(10**30, 0, 1), (1, 0, 2**31), (-1, 0, 5), (5, -1, 5), (2**30, 0, 2**30)])
+def test_a_count_that_cannot_be_is_none(nonsense: tuple[int, int, int]):
+    fold = TurnFold(show_thinking=True)
+    fold.feed([ModelText(text="hello"), ModelUsage(*nonsense)])
+    assert fold.end_round()[0].usage is None
+
+
 def test_a_round_without_a_stop_is_told_from_its_calls():
     calls: list[ModelEvent] = [ModelToolDelta(index=0, call_id="c", name="look", arguments="{}")]
     _, _, results = fold_all([calls, [ModelText(text="x")], [ModelStop(reason=StopReason.LENGTH)]], [])

@@ -38,6 +38,9 @@ _OPEN_MARKER = re.compile(r"\[(?:\d{1,3}(?:, ?\d{1,3}){0,9}(?:, ?)?)?\Z")
 _LONGEST_MARKER = len("[") + 10 * len("123, ")
 """Of an unfinished marker: ten numbers. More than that is not waited for."""
 
+_MOST_TOKENS = 2**31 - 1
+"""Of one round. A count beyond is a vendor's slip, and no database could hold the next one: it counts as none."""
+
 FoldEvent = TextDelta | ThinkingDelta | ThinkingDone
 
 
@@ -168,7 +171,8 @@ class TurnFold:
             self._close_thinking(out)
             self._feed_tool(event)
         elif isinstance(event, ModelUsage):
-            self._usage = Usage(input=event.input, cached=event.cached, completion=event.completion)
+            if min(event.input, event.cached, event.completion) >= 0 and event.input + event.completion <= _MOST_TOKENS:
+                self._usage = Usage(input=event.input, cached=event.cached, completion=event.completion)
         elif isinstance(event, ModelStop):
             self._stop = event.reason
 
