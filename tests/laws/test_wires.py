@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.laws import wires
-from tests.laws.decode import SHARED, name_of
+from tests.laws.decode import SHARED, name_of, own_recordings, shared_recordings
 from twinspeak.domain.errors import ProviderFailed
 from twinspeak.domain.events import (
     ModelEvent,
@@ -25,6 +25,7 @@ from twinspeak.domain.events import (
     ModelUsage,
 )
 from twinspeak.providers.gemini import GeminiDecoder
+from twinspeak.providers.openai_chat import OpenAIChatDecoder
 from twinspeak.providers.openai_responses import ResponsesDecoder
 from twinspeak.providers.relay import Decoder
 
@@ -169,3 +170,11 @@ def test_a_cut_body_never_passes_for_a_whole_answer(path: Path):
 @pytest.mark.skipif(not REAL, reason=f"no {SHARED} beside this checkout")
 def test_real_recordings_are_there():
     assert {OF[path] for path in REAL} == set(LAWS.values())
+
+
+@pytest.mark.parametrize("path", [*own_recordings(), *shared_recordings()], ids=name_of)
+def test_the_counts_of_chat_completions_are_what_another_reader_adds_up(path: Path):
+    """Their text is judged in `test_wire_text`."""
+    body = path.read_bytes()
+    events, _ = fed(Law(OpenAIChatDecoder, wires.read_gemini), body)
+    assert usage_in(events) == wires.chat_usage(body)

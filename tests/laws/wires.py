@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.laws.decode import ROOT, SHARED, _events
+from tests.laws.decode import ROOT, SHARED, _chunks, _events
 
 
 @dataclass
@@ -88,3 +88,25 @@ def read_responses(body: bytes) -> Reading:
             found.usage = (usage["input_tokens"], cached, usage["output_tokens"])
     found.thinking = "\n\n".join(paragraphs.values())
     return found
+
+
+def chat_usage(body: bytes) -> tuple[int, int, int] | None:
+    """The last counts of a chat-completions stream, wherever a server puts them; xAI's reasoning comes on top."""
+    found = None
+    for chunk in _chunks(body):
+        choices = [choice for choice in chunk.get("choices") or [] if isinstance(choice, dict)]
+        places = [chunk.get("usage"), *(choice.get("usage") for choice in choices)]
+        places.append((chunk.get("x_groq") or {}).get("usage"))
+        usage = next((place for place in places if isinstance(place, dict)), {})
+        prompt, completion = (_number(usage.get(name)) for name in ("prompt_tokens", "completion_tokens"))
+        if not prompt and not completion:
+            continue
+        thought = (usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0
+        cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
+        beside = thought if usage.get("total_tokens") == prompt + completion + thought else 0
+        found = (prompt, cached or usage.get("prompt_cache_hit_tokens") or 0, completion + beside)
+    return found
+
+
+def _number(value: object) -> int:
+    return int(value) if isinstance(value, int | float) else 0

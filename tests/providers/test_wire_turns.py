@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from tests.faces import FACES, PATHS, Answer, Face, body_of
-from tests.fakes import gemini, responses
+from tests.fakes import chat_vendors, gemini, responses
 from tests.fakes.upstream import STALL, Reply, Upstream
 from tests.fakes.wire import ANSWER, KEY, THOUGHT, Wire
 from tests.live import EMAIL, live_server
@@ -19,7 +19,7 @@ from tests.world import UNBOUNDED, World, balances, stored
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 
-WIRES = [gemini.WIRE, responses.WIRE]
+WIRES = [gemini.WIRE, responses.WIRE, chat_vendors.MISTRAL, chat_vendors.XAI]
 SECRETS = (KEY, gemini.SIGNATURE, responses.ENCRYPTED)
 WORDS = {
     "key": "does not accept this server's key",

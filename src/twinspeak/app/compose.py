@@ -135,6 +135,8 @@ def keys_of(settings: Settings) -> Keys:
         openai_wire=settings.openai_wire,
         anthropic=_access(settings.anthropic_api_key, settings.anthropic_base_url),
         gemini=_access(settings.gemini_api_key, settings.gemini_base_url),
+        xai=_access(settings.xai_api_key, settings.xai_base_url),
+        mistral=_access(settings.mistral_api_key, settings.mistral_base_url),
     )
 
 

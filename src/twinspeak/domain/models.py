@@ -10,6 +10,7 @@ class ModelSpec(msgspec.Struct, frozen=True):
 
     `id` is what twins and users write; `provider` is our adapter's name; `wire_name` is what the vendor is asked for.
     Token limits are in tokens. `uses_passages` marks a model that answers from `ModelRequest.passages` itself.
+    `shows_thinking` False: what it thinks goes back to it and is paid for, but is for no client (contract 4.1).
     """
 
     id: str
@@ -22,6 +23,7 @@ class ModelSpec(msgspec.Struct, frozen=True):
     takes_tools: bool = True
     thinks: bool = False
     uses_passages: bool = False
+    shows_thinking: bool = True
 
 
 class ModelChoice(msgspec.Struct, frozen=True):

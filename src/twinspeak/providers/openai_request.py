@@ -4,20 +4,31 @@ Source: the vendor's reference, "Create chat completion"; what differs from mode
 catalogue knows which model has which.
 """
 
+from hashlib import sha256
 from typing import Any
 
 import msgspec
 
-from twinspeak.domain.turn import AssistantMessage, Message, ModelRequest, ToolCall, ToolMessage, ToolSpec, UserMessage
+from twinspeak.domain.turn import (
+    AssistantMessage,
+    Message,
+    ModelRequest,
+    Sampling,
+    ToolCall,
+    ToolMessage,
+    ToolSpec,
+    UserMessage,
+)
 
 _EFFORTS = {
     "none": ("none", "minimal", "low"),
     "low": ("low", "minimal"),
-    "medium": ("medium",),
+    "medium": ("medium", "high"),
     "high": ("high",),
     "max": ("max", "xhigh", "high"),
 }
 """Our efforts (contract section 4), each with the vendor's words for it, best first."""
+_SHORT = 9
 
 
 class Quirks(msgspec.Struct, frozen=True):
@@ -35,12 +46,18 @@ class Quirks(msgspec.Struct, frozen=True):
     tools_at_none: bool = False
     limit_field: str = "max_completion_tokens"
     replays_reasoning: bool = False
+    asks_usage: bool = True
+    stops: bool = True
+    thinking_parts: bool = False
+    short_call_ids: bool = False
+    names_forbidden_tools: bool = False
 
 
 def encode(request: ModelRequest, quirks: Quirks) -> bytes:
     """Write the request's body: UTF-8 JSON, streaming, with the usage chunk asked for."""
     # Not every compatible server heeds `tool_choice: none`, and none of them misses tools that it was told of before.
-    tools = request.tools if request.model.takes_tools and request.may_call else ()
+    named = request.may_call or quirks.names_forbidden_tools
+    tools = request.tools if request.model.takes_tools and named else ()
     effort = effort_of(request.effort, quirks)
     if tools and quirks.tools_at_none:
         effort = "none"
@@ -48,20 +65,29 @@ def encode(request: ModelRequest, quirks: Quirks) -> bytes:
         "model": request.model.wire_name,
         "messages": _messages(request, quirks),
         "stream": True,
-        "stream_options": {"include_usage": True},
     }
+    if quirks.asks_usage:
+        body["stream_options"] = {"include_usage": True}
     if limit := limit_of(request):
         body[quirks.limit_field] = limit
     if effort:
         body["reasoning_effort"] = effort
     if tools:
         body["tools"] = [_tool(tool) for tool in tools]
+        if not request.may_call:
+            body["tool_choice"] = "none"
     if quirks.sampling or (quirks.sampling_at_none and effort == "none"):
-        if request.sampling.temperature is not None:
-            body["temperature"] = request.sampling.temperature
-        if request.sampling.stop:
-            body["stop"] = list(request.sampling.stop)
+        body |= _sampling(request.sampling, quirks)
     return msgspec.json.encode(body)
+
+
+def _sampling(asked: Sampling, quirks: Quirks) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    if asked.temperature is not None:
+        fields["temperature"] = asked.temperature
+    if asked.stop and quirks.stops:
+        fields["stop"] = list(asked.stop)
+    return fields
 
 
 def effort_of(wanted: str, quirks: Quirks) -> str:
@@ -93,18 +119,32 @@ def _message(message: Message, quirks: Quirks) -> dict[str, Any]:
     if isinstance(message, UserMessage):
         return {"role": "user", "content": message.text}
     if isinstance(message, ToolMessage):
-        return {"role": "tool", "tool_call_id": message.call_id, "content": message.text}
+        return {"role": "tool", "tool_call_id": _call_id(message.call_id, quirks), "content": message.text}
     answer: dict[str, Any] = {"role": "assistant", "content": message.text or None}
     if message.tool_calls:
-        answer["tool_calls"] = [_call(call) for call in message.tool_calls]
+        answer["tool_calls"] = [_call(call, quirks) for call in message.tool_calls]
         if quirks.replays_reasoning:
             answer["reasoning_content"] = message.thinking
+        if quirks.thinking_parts and message.thinking:
+            answer["content"] = _parts(message)
     return answer
 
 
-def _call(call: ToolCall) -> dict[str, Any]:
+def _parts(message: AssistantMessage) -> list[dict[str, Any]]:
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": message.thinking}]}
+    return [thinking, *([{"type": "text", "text": message.text}] if message.text else [])]
+
+
+def _call_id(call_id: str, quirks: Quirks) -> str:
+    """Return the id as the vendor takes it; its own ids are never changed."""
+    if not quirks.short_call_ids or (len(call_id) == _SHORT and call_id.isalnum() and call_id.isascii()):
+        return call_id
+    return sha256(call_id.encode()).hexdigest()[:_SHORT]
+
+
+def _call(call: ToolCall, quirks: Quirks) -> dict[str, Any]:
     function = {"name": call.name, "arguments": arguments_of(call)}
-    return {"id": call.call_id, "type": "function", "function": function}
+    return {"id": _call_id(call.call_id, quirks), "type": "function", "function": function}
 
 
 def arguments_of(call: ToolCall) -> str:

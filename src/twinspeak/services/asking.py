@@ -116,7 +116,7 @@ class Resolver:
             effort=choice.effort,
             search_vault=retrieval.search,
             passages_only=retrieval.only,
-            show_thinking=twin is None or twin.display_thinking_details,
+            show_thinking=model.shows_thinking and (twin is None or twin.display_thinking_details),
             payer_institution_id=twin.id if twin and twin.pool_credits else None,
             tool_results_max_chars=twin.tool_results_max_chars if twin else PERSONAL_TOOL_CHARS,
             passages_limit=twin.rag_limit_chunks if twin else PERSONAL_PASSAGES,

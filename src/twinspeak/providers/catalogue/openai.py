@@ -16,7 +16,7 @@ OPENAI_DEFAULT = "gpt-6-luna"
 
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 _FOREIGN = re.compile(
-    r"^((us|eu|ap|apac|global)\.)?(anthropic\.|claude|gemini|grok|mistral|magistral|deepseek)|^(anthropic|bedrock|gemini|xai|mistral|local)/"
+    r"^((us|eu|ap|apac|global)\.)?(anthropic\.|claude|gemini|grok|mistral|magistral|ministral|codestral|devstral|deepseek)|^(anthropic|bedrock|gemini|xai|mistral|local)/"
 )
 
 _REASONS = re.compile(r"gpt-([5-9]|\d\d)|o\d")
