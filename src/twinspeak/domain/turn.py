@@ -238,18 +238,26 @@ class ToolUse(msgspec.Struct, frozen=True):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """A coded error as it is stored with, and told of, a failed turn."""
+    """A coded error as it is stored with, and told of, a failed turn; `retry_after_s` when waiting may help."""
 
     code: str
     status: int
     type: str
     message: str
     details: dict[str, Any] = {}
+    retry_after_s: int | None = None
 
     @classmethod
     def of(cls, error: CodedError) -> "Failure":
         """Return what is kept of an error."""
-        return cls(code=error.code, status=error.status, type=error.type, message=error.message, details=error.details)
+        return cls(
+            code=error.code,
+            status=error.status,
+            type=error.type,
+            message=error.message,
+            details=error.details,
+            retry_after_s=error.retry_after_s,
+        )
 
 
 class Snapshot(msgspec.Struct, frozen=True):

@@ -87,13 +87,17 @@ def openai_body(error: CodedError | TurnFailed | Failure, request_id: str) -> di
     }
 
 
+def retry_after(error: CodedError | Failure) -> dict[str, str]:
+    """Return the header that says when to come again, where that is known."""
+    return {} if error.retry_after_s is None else {wire.RETRY_AFTER: str(error.retry_after_s)}
+
+
 def response(error: CodedError, request_id: str) -> Response:
     """Return the failed request's answer, with the headers that its status asks for."""
     answer = Response(
         orjson.dumps(body(error, request_id), default=str), status_code=error.status, media_type="application/json"
     )
-    if error.retry_after_s is not None:
-        answer.headers[wire.RETRY_AFTER] = str(error.retry_after_s)
+    answer.headers.update(retry_after(error))
     if error.status == 401:
         answer.headers["www-authenticate"] = "Bearer"
     if error.status in _CLOSING:

@@ -90,11 +90,13 @@ async def _whole(request: Request, found: turns.Live | turns.Kept, body: ChatCom
     else:
         await turns.ended(request, found)
         answer = found.turn.reply or found.turn.failure or Failure.of(ServerStopping())
+    headers = found.headers
     if isinstance(answer, Failure):
         content, status = errors.body(answer, request_id(request)), answer.status
+        headers |= errors.retry_after(answer)
     else:
         content, status = render.completion(answer, body.echoed_model), 200
-    return Response(orjson.dumps(content), status_code=status, media_type="application/json", headers=found.headers)
+    return Response(orjson.dumps(content), status_code=status, media_type="application/json", headers=headers)
 
 
 def _compatible(plan: TurnPlan) -> bool:

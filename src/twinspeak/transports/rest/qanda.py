@@ -64,11 +64,13 @@ async def qanda(request: Request, caller: SignedIn, question: Question) -> Respo
 def _response(
     request: Request, found: turns.Live | turns.Kept, answer: TurnReply | Failure, *, failed: bool
 ) -> Response:
+    headers = found.headers
     if isinstance(answer, Failure):
         content, status = errors.body(answer, request_id(request)), answer.status
+        headers |= errors.retry_after(answer)
     else:
         content, status = {**reply.render(answer), **_streaming(failed)}, 200
-    return Response(orjson.dumps(content), status_code=status, media_type="application/json", headers=found.headers)
+    return Response(orjson.dumps(content), status_code=status, media_type="application/json", headers=headers)
 
 
 def _streaming(failed: bool) -> dict[str, Any]:  # noqa: FBT001 -- it is the only thing told

@@ -1,11 +1,13 @@
 """Domain values as the REST routes show them."""
 
+from typing import Any
+
 import msgspec
 
 from twinspeak.domain.assistant import Assistant
 from twinspeak.domain.clock import iso
 from twinspeak.domain.events import StopReason
-from twinspeak.domain.turn import ToolUse, TurnRecord, TurnState
+from twinspeak.domain.turn import Failure, ToolUse, TurnRecord, TurnState
 from twinspeak.services.auth import SignedIn
 from twinspeak.services.profiles import Profile, TwinProfile
 from twinspeak.transports.reply import source
@@ -110,8 +112,15 @@ def record(turn: TurnRecord, *, whole_texts: bool, whole_tools: bool) -> shapes.
         favorite=turn.favorite,
         favorite_name=turn.favorite_name,
         thumb_up_down=turn.thumb,
-        error=msgspec.to_builtins(turn.failure) if turn.failure else None,
+        error=_failure(turn.failure) if turn.failure else None,
     )
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    """Render why it failed; when to come again was of use then only."""
+    told: dict[str, Any] = msgspec.to_builtins(failure)
+    del told["retry_after_s"]
+    return told
 
 
 def _assistant(assistant: Assistant) -> shapes.AssistantShape:
