@@ -80,6 +80,17 @@ class Settings(BaseSettings):
     mistral_api_key: SecretStr | None = Field(default=None, validation_alias=AliasChoices("MISTRAL_API_KEY"))
     mistral_base_url: str = Field(default="", validation_alias=AliasChoices("MISTRAL_BASE_URL"))
 
+    aws_region: str = Field(default="", validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"))
+    bedrock_endpoint_url: str = Field(default="", validation_alias=AliasChoices("AWS_ENDPOINT_URL_BEDROCK_RUNTIME"))
+    bedrock_api_key: SecretStr | None = Field(default=None, validation_alias=AliasChoices("AWS_BEARER_TOKEN_BEDROCK"))
+    aws_access_key_id: str = Field(default="", validation_alias=AliasChoices("AWS_ACCESS_KEY_ID"))
+    aws_profile: str = Field(default="", validation_alias=AliasChoices("AWS_PROFILE"))
+    aws_web_identity_token_file: str = Field(default="", validation_alias=AliasChoices("AWS_WEB_IDENTITY_TOKEN_FILE"))
+    aws_container_credentials_uri: str = Field(
+        default="",
+        validation_alias=AliasChoices("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+    )
+
     @field_validator("trusted_proxies", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:

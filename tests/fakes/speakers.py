@@ -1,12 +1,13 @@
 """The vendors as fakes: what tests of every wire need of each. A further vendor is an entry here."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from tests.fakes import anthropic
+from tests.fakes import anthropic, bedrock
 from tests.fakes.upstream import CUT, STALL, Exchange, Reply, Step, Upstream
 from tests.schemas import anthropic as anthropic_schema
+from tests.schemas import bedrock as bedrock_schema
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class Speaker:
     its end; `ending` ends it. `tool_reply(thinking, text, tool, arguments)` is a signed round. `faults` are what can
     come after some text, and `second(exchange)` tells whether a request carries a tool's result. `check` raises what
     is wrong with a request. `given_back(body)` is what a request holds of the last round that was the vendor's alone.
+    `environment` is what is read from there by somebody else's code.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Speaker:
     wanted_back: list[Any]
     signature: str | None = None
     headers: dict[str, str] | None = None
+    environment: dict[str, str] = field(default_factory=dict)
 
     def text_reply(self, text: str) -> Reply:
         """A whole, well-behaved answer."""
@@ -75,4 +78,46 @@ ANTHROPIC = Speaker(
     signature=anthropic.SIGNATURE,
 )
 
-SPEAKERS = (ANTHROPIC,)
+_AWS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": KEY}
+_REGION = "eu-central-1"
+
+
+def _bedrock_settings(upstream: Upstream) -> dict[str, str]:
+    return {"AWS_ENDPOINT_URL_BEDROCK_RUNTIME": upstream.base_url, "AWS_REGION": _REGION, **_AWS}
+
+
+def _bedrock_check(exchange: Exchange) -> None:
+    bedrock_schema.check(exchange.body)
+    bedrock_schema.check_signature(exchange, KEY, _REGION)
+    assert exchange.path == "/model/global.anthropic.claude-sonnet-4-6/converse-stream"
+
+
+BEDROCK = Speaker(
+    name="bedrock",
+    model=bedrock.MODEL,
+    upstream=bedrock.BedrockUpstream,
+    settings=_bedrock_settings,
+    half=lambda text: [bedrock.start(), *bedrock.text_block(0, text)],
+    ending=bedrock.ending,
+    tool_reply=bedrock.thinking_tool_reply,
+    refused=lambda status, headers: bedrock.refused(status, "SomeException", f"never shown: {KEY}", headers=headers),
+    faults={
+        "reset": [CUT],
+        "ends": [],
+        "garbage": [b"data: <html> and more of it\n\n", STALL],
+        "throttled": [bedrock.exception("throttlingException", KEY), STALL],
+        "half a message": [bedrock.start()[:20]],
+    },
+    second=lambda exchange: "toolResult" in exchange.json["messages"][-1]["content"][0],
+    check=_bedrock_check,
+    given_back=lambda body: [block for block in body["messages"][-2]["content"] if "reasoningContent" in block],
+    wanted_back=[
+        {"reasoningContent": {"reasoningText": {"text": "Well, let me see.", "signature": bedrock.SIGNATURE}}},
+        {"reasoningContent": {"redactedContent": bedrock.REDACTED}},
+    ],
+    signature=bedrock.SIGNATURE,
+    headers=bedrock.HEADERS,
+    environment=_AWS,
+)
+
+SPEAKERS = (ANTHROPIC, BEDROCK)

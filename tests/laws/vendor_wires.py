@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.laws import decode, decode_anthropic
+from tests.laws import decode, decode_anthropic, decode_bedrock
 from tests.laws.reading import Reading
 from twinspeak.providers.anthropic import AnthropicDecoder
+from twinspeak.providers.bedrock import BedrockDecoder
 from twinspeak.providers.relay import Decoder
 
 
@@ -32,4 +33,5 @@ class Wire:
 
 
 ANTHROPIC = Wire("anthropic", lambda: AnthropicDecoder("fake"), decode_anthropic.read, "sse")
-WIRES = (ANTHROPIC,)
+BEDROCK = Wire("bedrock", lambda: BedrockDecoder("fake"), decode_bedrock.read, "bin")
+WIRES = (ANTHROPIC, BEDROCK)

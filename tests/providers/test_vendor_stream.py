@@ -64,8 +64,10 @@ def text_in(events: list[ModelEvent]) -> str:
 
 
 @pytest.fixture(params=SPEAKERS, ids=lambda speaker: speaker.name)
-async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+async def stage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
     speaker: Speaker = request.param
+    for name, value in speaker.environment.items():
+        monkeypatch.setenv(name, value)
     client = TrustedClient.open(connect_s=2)
     async with speaker.upstream() as upstream:
         settings = Settings.model_validate(speaker.settings(upstream))

@@ -17,6 +17,8 @@ from tests.live import EMAIL, live_server
 from tests.world import UNBOUNDED, World, balances, charges, stored
 from twinspeak.domain.events import TextDelta
 
+pytestmark = pytest.mark.usefixtures("database")
+
 THINKING, LOOK, ANSWER = "Well, let me see.", "Let me look.", "It opens at nine."
 WHOLE = f"{LOOK}\n\n{ANSWER}"
 ARGUMENTS = {"query": "öffnungszeiten"}
@@ -35,8 +37,12 @@ class Place:
 
 
 @pytest.fixture(params=SPEAKERS, ids=lambda speaker: speaker.name)
-async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Place]:
+async def place(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncGenerator[Place]:
     speaker: Speaker = request.param
+    for name, value in speaker.environment.items():
+        monkeypatch.setenv(name, value)
     async with speaker.upstream() as upstream:
         limits = {"turns_per_minute_user": UNBOUNDED, "turns_per_minute_twin": UNBOUNDED, "stream_coalesce_ms": 0}
         changes = {**limits, **speaker.settings(upstream), "default_model": speaker.model}

@@ -22,6 +22,7 @@ from twinspeak.engine.tasks import Supervisor
 from twinspeak.identity.tokens import Tokens
 from twinspeak.knowledge.retrieve import VaultRetriever
 from twinspeak.providers.access import Access
+from twinspeak.providers.bedrock_auth import AwsAccess
 from twinspeak.providers.directory import Directory
 from twinspeak.providers.vendors import Keys, configured
 from twinspeak.services.asking import Resolver
@@ -135,8 +136,7 @@ def keys_of(settings: Settings) -> Keys:
         openai_wire=settings.openai_wire,
         anthropic=_access(settings.anthropic_api_key, settings.anthropic_base_url),
         gemini=_access(settings.gemini_api_key, settings.gemini_base_url),
-        xai=_access(settings.xai_api_key, settings.xai_base_url),
-        mistral=_access(settings.mistral_api_key, settings.mistral_base_url),
+        bedrock=_aws(settings),
     )
 
 
@@ -145,6 +145,16 @@ def _models(settings: Settings, client: TrustedClient) -> Directory:
         configured(client, keys_of(settings)),
         default_model=settings.default_model,
         local_pace_ms=settings.local_pace_ms,
+    )
+
+
+def _aws(settings: Settings) -> AwsAccess:
+    chain = (settings.aws_access_key_id, settings.aws_profile, settings.aws_web_identity_token_file)
+    return AwsAccess(
+        region=settings.aws_region,
+        endpoint=settings.bedrock_endpoint_url,
+        bearer=settings.bedrock_api_key.get_secret_value() if settings.bedrock_api_key else "",
+        chain=any((*chain, settings.aws_container_credentials_uri)),
     )
 
 

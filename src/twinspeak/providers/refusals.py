@@ -14,7 +14,7 @@ import msgspec
 from twinspeak.domain.errors import ProviderFailed
 from twinspeak.providers.wire.loose import items, mapping, read_object, text, whole
 
-_RETRIED = frozenset({408, 500, 502, 503, 504, 529})
+_RETRIED = frozenset({408, 424, 500, 502, 503, 504, 529})
 _STATUSES = {
     # Names for a status inside a stream: Google's canonical codes, and the error types of OpenAI and who copies it.
     "INVALID_ARGUMENT": 400,
@@ -125,9 +125,14 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 def refusal_from(status: int, headers: dict[str, str], body: bytes) -> Refusal:
-    """Take an error response apart; any body will do. A wait is in its headers or, at Google, in its body."""
+    """Take an error response apart; any body will do. A wait is in its headers or, at Google, in its body.
+
+    AWS names the kind of error in a header.
+    """
     lowered = {name.lower(): value for name, value in headers.items()}
     found = refusal_in(read_object(body) or {}, status=status)
+    if kind := lowered.get("x-amzn-errortype"):
+        found = msgspec.structs.replace(found, kind=_word(kind.partition(":")[0]))
     wait = _retry_after(lowered)
     return found if wait is None else msgspec.structs.replace(found, retry_after_s=wait)
 

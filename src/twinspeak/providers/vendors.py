@@ -10,12 +10,15 @@ from typing import Literal
 
 import msgspec
 
+from twinspeak.domain.errors import OperatorError
 from twinspeak.domain.models import ModelSpec
 from twinspeak.egress.client import TrustedClient
 from twinspeak.engine.ports import ModelProvider
 from twinspeak.providers.access import Access, Site, headers
 from twinspeak.providers.anthropic import AnthropicMessages
-from twinspeak.providers.catalogue import anthropic, gemini, mistral, openai, xai
+from twinspeak.providers.bedrock import BedrockConverse
+from twinspeak.providers.bedrock_auth import AwsAccess, BearerSigner, ChainSigner
+from twinspeak.providers.catalogue import anthropic, bedrock, gemini, openai
 from twinspeak.providers.gemini import Gemini
 from twinspeak.providers.http import Endpoint
 from twinspeak.providers.openai import EitherWire
@@ -26,8 +29,6 @@ from twinspeak.providers.openai_responses import OpenAIResponses
 OPENAI_SITE = Site("https://api.openai.com/v1", "OPENAI")
 ANTHROPIC_SITE = Site("https://api.anthropic.com", "ANTHROPIC")
 GEMINI_SITE = Site("https://generativelanguage.googleapis.com", "GEMINI")
-XAI_SITE = Site("https://api.x.ai/v1", "XAI")
-MISTRAL_SITE = Site("https://api.mistral.ai/v1", "MISTRAL")
 _ANTHROPIC_VERSION = "2023-06-01"
 
 OpenAIWire = Literal["auto", "chat", "responses"]
@@ -58,8 +59,7 @@ class Keys(msgspec.Struct, frozen=True):
     openai_wire: OpenAIWire = "auto"
     anthropic: Access = Access()
     gemini: Access = Access()
-    xai: Access = Access()
-    mistral: Access = Access()
+    bedrock: AwsAccess = AwsAccess()
 
 
 def configured(client: TrustedClient, keys: Keys) -> list[Vendor]:
@@ -71,8 +71,7 @@ def configured(client: TrustedClient, keys: Keys) -> list[Vendor]:
         _openai(client, keys.openai, keys.openai_wire),
         _anthropic(client, keys.anthropic),
         _gemini(client, keys.gemini),
-        _xai(client, keys.xai),
-        _mistral(client, keys.mistral),
+        _bedrock(client, keys.bedrock),
     )
     return [vendor for vendor in found if vendor]
 
@@ -129,6 +128,23 @@ def _anthropic(client: TrustedClient, access: Access) -> Vendor | None:
     )
 
 
+def _bedrock(client: TrustedClient, access: AwsAccess) -> Vendor | None:
+    """Bedrock in one region, let in by an API key or by signatures."""
+    if not access.configured:
+        return None
+    if not (access.bearer or access.signs):
+        raise OperatorError("Bedrock requests are signed by botocore: install twinspeak[bedrock].")
+    sign = BearerSigner(access.bearer) if access.bearer else ChainSigner(access.known_region)
+    return Vendor(
+        name=bedrock.BEDROCK,
+        provider=BedrockConverse(client, access.base, sign, lambda spec: bedrock.quirks(spec.wire_name)),
+        default_model=bedrock.DEFAULT,
+        models=bedrock.MODELS,
+        spec=bedrock.spec,
+        claims=bedrock.claims,
+    )
+
+
 def _gemini(client: TrustedClient, access: Access) -> Vendor | None:
     """Google, or a server that speaks as its Gemini API does. Both `…` and `…/v1beta` are taken for its base."""
     if not access.configured:
@@ -144,39 +160,3 @@ def _gemini(client: TrustedClient, access: Access) -> Vendor | None:
         spec=gemini.spec,
         claims=gemini.claims,
     )
-
-
-def _xai(client: TrustedClient, access: Access) -> Vendor | None:
-    """Serve xAI, whose chat completions are OpenAI's with `reasoning_content`."""
-    if not access.configured:
-        return None
-    return Vendor(
-        name=xai.XAI,
-        provider=_chat(client, access, XAI_SITE, xai.XAI, xai.quirks),
-        default_model=xai.DEFAULT,
-        models=xai.MODELS if access.at_vendor(XAI_SITE) else (),
-        spec=xai.spec,
-        claims=xai.claims,
-    )
-
-
-def _mistral(client: TrustedClient, access: Access) -> Vendor | None:
-    """Serve Mistral, whose chat completions have thinking and text as parts of their content."""
-    if not access.configured:
-        return None
-    return Vendor(
-        name=mistral.MISTRAL,
-        provider=_chat(client, access, MISTRAL_SITE, mistral.MISTRAL, mistral.quirks),
-        default_model=mistral.DEFAULT,
-        models=mistral.MODELS if access.at_vendor(MISTRAL_SITE) else (),
-        spec=mistral.spec,
-        claims=mistral.claims,
-    )
-
-
-def _chat(
-    client: TrustedClient, access: Access, site: Site, name: str, quirks: Callable[[str], Quirks]
-) -> ModelProvider:
-    key = {"Authorization": f"Bearer {access.api_key}"} if access.api_key else {}
-    endpoint = Endpoint(name, access.url(site, "chat/completions"), headers() | key)
-    return OpenAIChat(client, endpoint, lambda spec: quirks(spec.wire_name))
