@@ -5,8 +5,10 @@ database of its own: `url_for(data_dir)`, or `environment(data_dir)` for a proce
 PyPI, started once a run, when first wanted; its databases are copies of one that has been migrated.
 """
 
+import json
 import os
 import shutil
+import signal
 import tempfile
 import warnings
 from collections.abc import Generator
@@ -15,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
+import psutil
 import psycopg
 from psycopg import sql
 
@@ -26,6 +29,7 @@ SQLITE, POSTGRES = "sqlite", "postgresql"
 KINDS = (SQLITE, POSTGRES)
 FILE = "twinspeak.sqlite3"
 
+_FOLDER = "twinspeak-postgres-"
 _TEMPLATE = "migrated"
 _LOCK = 4711
 _QUICK = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "autovacuum = off")
@@ -152,7 +156,10 @@ def server(data: Path) -> Any:
 def _server() -> Any:
     """Return the server of this run, which all of its processes share; the last one to end stops it."""
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
-    folder = Path(tempfile.gettempdir()).resolve() / f"twinspeak-postgres-{run[:12]}"
+    place = Path(tempfile.gettempdir()).resolve()
+    for left in place.glob(f"{_FOLDER}*"):
+        _end_if_left(left)
+    folder = place / f"{_FOLDER}{run[:12]}"
     folder.mkdir(mode=0o755, exist_ok=True)
     started = server(folder / "data")
     with closing(psycopg.connect(started.get_uri(), autocommit=True)) as connection:
@@ -161,6 +168,21 @@ def _server() -> Any:
             connection.execute(f"ALTER SYSTEM SET {setting}".encode())
         connection.execute("SELECT pg_reload_conf()")
     return started
+
+
+def _end_if_left(folder: Path) -> None:
+    """Stop the server of a run that was killed: one whose users have all gone."""
+    try:
+        users: list[int] = json.loads((folder / "data" / ".handle_pids.json").read_text())
+        if not users or any(psutil.pid_exists(user) for user in users):
+            return
+        postmaster = int((folder / "data" / "postmaster.pid").read_text().split()[0])
+        if str(folder) in " ".join(psutil.Process(postmaster).cmdline()):
+            os.kill(postmaster, signal.SIGINT)
+            psutil.Process(postmaster).wait(10)
+    except (OSError, ValueError, IndexError, psutil.Error):
+        return
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def stop() -> None:

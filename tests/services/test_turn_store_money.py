@@ -186,6 +186,7 @@ class Books(RuleBasedStateMachine):
         self.settled[turn.turn_id] = settled
 
 
+@pytest.mark.timeout(240)
 def test_books(database: str) -> None:
     run_state_machine_as_test(Books, settings=settings(max_examples=15, stateful_step_count=25, deadline=None))
 

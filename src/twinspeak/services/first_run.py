@@ -133,8 +133,11 @@ def _checked(passwords: PasswordHasher, email: str, password: str) -> tuple[str,
 def _make(tx: Tx, email: str, hashed: str) -> tuple[_Made, bool]:
     """Make people, twin and assistants; return also whether the administrator is new.
 
-    Somebody who is there already keeps the password and becomes administrator.
+    Somebody who is there already keeps the password and becomes administrator. Of two starts at once, the later one
+    finds everything made.
     """
+    if (made := _made(tx)) is not None:
+        return made, False
     user = users.by_email(tx, email)
     is_new = user is None
     user = user or _administrator(tx, email, hashed)
