@@ -93,6 +93,7 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
             limits=limits,
             turns=turns,
             store=store,
+            resolver=resolver,
             models=models,
             tools=tools,
             metrics=metrics,
@@ -136,6 +137,8 @@ def keys_of(settings: Settings) -> Keys:
         openai_wire=settings.openai_wire,
         anthropic=_access(settings.anthropic_api_key, settings.anthropic_base_url),
         gemini=_access(settings.gemini_api_key, settings.gemini_base_url),
+        xai=_access(settings.xai_api_key, settings.xai_base_url),
+        mistral=_access(settings.mistral_api_key, settings.mistral_base_url),
         bedrock=_aws(settings),
     )
 

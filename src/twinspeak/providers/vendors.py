@@ -18,7 +18,7 @@ from twinspeak.providers.access import Access, Site, headers
 from twinspeak.providers.anthropic import AnthropicMessages
 from twinspeak.providers.bedrock import BedrockConverse
 from twinspeak.providers.bedrock_auth import AwsAccess, BearerSigner, ChainSigner
-from twinspeak.providers.catalogue import anthropic, bedrock, gemini, openai
+from twinspeak.providers.catalogue import anthropic, bedrock, gemini, mistral, openai, xai
 from twinspeak.providers.gemini import Gemini
 from twinspeak.providers.http import Endpoint
 from twinspeak.providers.openai import EitherWire
@@ -29,6 +29,8 @@ from twinspeak.providers.openai_responses import OpenAIResponses
 OPENAI_SITE = Site("https://api.openai.com/v1", "OPENAI")
 ANTHROPIC_SITE = Site("https://api.anthropic.com", "ANTHROPIC")
 GEMINI_SITE = Site("https://generativelanguage.googleapis.com", "GEMINI")
+XAI_SITE = Site("https://api.x.ai/v1", "XAI")
+MISTRAL_SITE = Site("https://api.mistral.ai/v1", "MISTRAL")
 _ANTHROPIC_VERSION = "2023-06-01"
 
 OpenAIWire = Literal["auto", "chat", "responses"]
@@ -59,6 +61,8 @@ class Keys(msgspec.Struct, frozen=True):
     openai_wire: OpenAIWire = "auto"
     anthropic: Access = Access()
     gemini: Access = Access()
+    xai: Access = Access()
+    mistral: Access = Access()
     bedrock: AwsAccess = AwsAccess()
 
 
@@ -71,6 +75,8 @@ def configured(client: TrustedClient, keys: Keys) -> list[Vendor]:
         _openai(client, keys.openai, keys.openai_wire),
         _anthropic(client, keys.anthropic),
         _gemini(client, keys.gemini),
+        _xai(client, keys.xai),
+        _mistral(client, keys.mistral),
         _bedrock(client, keys.bedrock),
     )
     return [vendor for vendor in found if vendor]
@@ -160,3 +166,39 @@ def _gemini(client: TrustedClient, access: Access) -> Vendor | None:
         spec=gemini.spec,
         claims=gemini.claims,
     )
+
+
+def _xai(client: TrustedClient, access: Access) -> Vendor | None:
+    """Serve xAI, whose chat completions are OpenAI's with `reasoning_content`."""
+    if not access.configured:
+        return None
+    return Vendor(
+        name=xai.XAI,
+        provider=_chat(client, access, XAI_SITE, xai.XAI, xai.quirks),
+        default_model=xai.DEFAULT,
+        models=xai.MODELS if access.at_vendor(XAI_SITE) else (),
+        spec=xai.spec,
+        claims=xai.claims,
+    )
+
+
+def _mistral(client: TrustedClient, access: Access) -> Vendor | None:
+    """Serve Mistral, whose chat completions have thinking and text as parts of their content."""
+    if not access.configured:
+        return None
+    return Vendor(
+        name=mistral.MISTRAL,
+        provider=_chat(client, access, MISTRAL_SITE, mistral.MISTRAL, mistral.quirks),
+        default_model=mistral.DEFAULT,
+        models=mistral.MODELS if access.at_vendor(MISTRAL_SITE) else (),
+        spec=mistral.spec,
+        claims=mistral.claims,
+    )
+
+
+def _chat(
+    client: TrustedClient, access: Access, site: Site, name: str, quirks: Callable[[str], Quirks]
+) -> ModelProvider:
+    key = {"Authorization": f"Bearer {access.api_key}"} if access.api_key else {}
+    endpoint = Endpoint(name, access.url(site, "chat/completions"), headers() | key)
+    return OpenAIChat(client, endpoint, lambda spec: quirks(spec.wire_name))
