@@ -72,8 +72,12 @@ class Product:
         command = [sys.executable, "-m", "twinspeak", "serve", "--port", "0", "--data-dir", str(folder / "data")]
         self.started = time.monotonic()
         self.child = Child(command, log=folder / "server.log", env=env)
-        self.url = self._address()
         self.tokens: tuple[str, ...] = ()
+        try:
+            self.url = self._address()
+        except BaseException:
+            self.child.stop()
+            raise
 
     @property
     def pid(self) -> int:

@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from statistics import median
 from types import TracebackType
@@ -56,14 +57,8 @@ class Stage:
         self.folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="twinspeak-bench-")))
         self.upstream = self._child("bench.upstream")
         self.upstream_url = f"http://127.0.0.1:{self.upstream.port()}"
-        self.load = self._child("bench.load")
-        self.side_load = self._child("bench.load")
-        self.third_load = self._child("bench.load")
-        self.passthrough = self._child("bench.passthrough", self.upstream_url)
-        self.passthrough_url = f"http://127.0.0.1:{self.passthrough.port()}"
-        for child in (self.upstream, self.load, self.side_load, self.third_load):
-            child.pin(self.load_core)
-        self.passthrough.pin(self.server_core)
+        self.upstream.pin(self.load_core)
+        self.load = self.client()
         self._data: Path | None = None
         return self
 
@@ -71,6 +66,38 @@ class Stage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    @cached_property
+    def passthrough(self) -> Child:
+        """The floor, started when it is first asked for."""
+        return self.server("bench.passthrough", self.upstream_url)
+
+    @cached_property
+    def passthrough_url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.passthrough.port()}"
+
+    @cached_property
+    def side_load(self) -> Child:
+        """A second load client, for what goes on beside a measurement."""
+        return self.client()
+
+    @cached_property
+    def third_load(self) -> Child:
+        """Another one."""
+        return self.client()
+
+    def client(self) -> Child:
+        """Start a load client."""
+        client = self._child("bench.load")
+        client.pin(self.load_core)
+        return client
+
+    def server(self, name: str, *arguments: str) -> Child:
+        """Start one of our modules as something to be measured."""
+        server = self._child(name, *arguments)
+        server.pin(self.server_core)
+        return server
 
     def _child(self, name: str, *arguments: str) -> Child:
         return self._stack.enter_context(Child(module(name, *arguments), log=self.folder / f"{name}.log"))
@@ -88,8 +115,12 @@ class Stage:
     def product(self, **settings: str) -> Product:
         """Start another server, which the caller ends; signed in, and ready."""
         started = self.start(**settings)
-        started.until_ready()
-        started.sign_in()
+        try:
+            started.until_ready()
+            started.sign_in()
+        except BaseException:
+            started.child.stop()
+            raise
         started.child.pin(self.server_core)
         return started
 
@@ -119,7 +150,8 @@ class Stage:
 
     def measure_passthrough(self, job: Job) -> Measured:
         """Run a job's questions against the pass-through."""
-        return self.measure(self.passthrough.pid, self.through_floor(job))
+        job = self.through_floor(job)
+        return self.measure(self.passthrough.pid, job)
 
     def through_floor(self, job: Job) -> Job:
         """Return the same load for the pass-through."""

@@ -154,6 +154,7 @@ class Connection(asyncio.Protocol):
             answer = asked(body)
             searching = bool(answer.tool) and b'"role":"tool"' not in body.replace(b'": "', b'":"')
             self._running = Exchange(self, answer, searching=searching)
+            self._record.begin(self._running)
 
     def answered(self, exchange: Exchange) -> None:
         """Be ready for the next request."""
@@ -167,19 +168,26 @@ class Record:
     def __init__(self) -> None:
         """Nothing yet."""
         self._ended: list[dict[str, Any]] = []
+        self._running: set[Exchange] = set()
         self._bunched = 0
         self._sent = 0
 
+    def begin(self, exchange: Exchange) -> None:
+        """Note an exchange that has begun."""
+        self._running.add(exchange)
+
     def keep(self, exchange: Exchange) -> None:
         """Keep an exchange that is over; only tagged ones in full."""
+        self._running.discard(exchange)
         self._bunched += exchange.bunched
         self._sent += exchange.sent
         if exchange.answer.tag:
             self._ended.append(exchange.record())
 
     def take(self) -> dict[str, Any]:
-        """Return everything and begin anew."""
-        taken = {"exchanges": self._ended, "bunched": self._bunched, "sent": self._sent}
+        """Return everything, exchanges that still run too, and begin anew."""
+        running = [exchange.record() for exchange in self._running if exchange.answer.tag]
+        taken = {"exchanges": [*self._ended, *running], "bunched": self._bunched, "sent": self._sent}
         self._ended, self._bunched, self._sent = [], 0, 0
         return taken
 

@@ -1,5 +1,7 @@
 """Row 6: from a cancel to the upstream's closed socket, by every way to cancel."""
 
+import time
+
 from bench.answers import Answer
 from bench.load.job import Cancel, Face, Job, Spread
 from bench.product import Product
@@ -14,6 +16,8 @@ _WAYS: tuple[tuple[str, Face, Cancel], ...] = (
     ("Socket.IO, cancel_request", "socketio", "socket"),
 )
 _CLIENTS = 10
+_SETTLE_S = 0.5
+"""The upstream has noticed every closed socket by then, or counts as still connected."""
 
 
 def run(stage: Stage, scale: Scale, every: Product) -> list[Line]:
@@ -30,19 +34,20 @@ def _line(stage: Stage, product: Product, cancels: int, way: tuple[str, Face, Ca
     )  # fmt: skip
     stage.exchanges()
     seen = stage.run(job)
-    closed = {exchange["tag"]: exchange for exchange in stage.exchanges()["exchanges"]}
-    took: list[float] = []
-    missing = 0
-    for tag, at in seen.cancelled.items():
-        exchange = closed.get(tag)
-        if exchange is None or exchange["closed"] is None:
-            missing += 1
-        else:
-            took.append(exchange["closed"] - at)
+    time.sleep(_SETTLE_S)
+    asked = {exchange["tag"]: exchange for exchange in stage.exchanges()["exchanges"]}
+    begun = [(at, asked[tag]["closed"]) for tag, at in seen.cancelled.items() if tag in asked]
+    took = [closed - at for at, closed in begun if closed is not None]
+    missing, early = len(begun) - len(took), len(seen.cancelled) - len(begun)
     spread = Spread.of(took)
     note = f"{spread.count} cancels; p50 {spread.p50:.1f}, most {spread.most:.1f} ms"
     return Line(
         row="6", what=f"cancel to upstream closed, {name}", figure=spread.p99, unit="ms", limit=50,
-        note=note + (f"; {missing} not closed" if missing else "") + (f"; {seen.errors[0]}" if seen.errors else ""),
+        note="; ".join(filter(None, (
+            note,
+            f"{missing} not closed" if missing else "",
+            f"{early} before the upstream was asked" if early else "",
+            *seen.errors[:1],
+        ))),
         faults=missing + seen.failed,
     )  # fmt: skip

@@ -5,7 +5,7 @@ import time
 
 from bench import sample
 from bench.answers import Answer
-from bench.load.job import Face, Job
+from bench.load.job import Face, Job, Seen
 from bench.product import Product
 from bench.rows.line import Line, Scale
 from bench.stage import Stage
@@ -41,15 +41,21 @@ def _open(stage: Stage, product: Product, count: int, name: str, face: Face) -> 
         at_frame=40,
     )  # fmt: skip
     stage.warm_up(Job(url=product.url, face=face, answer=Answer(), streams=2, tokens=product.tokens))
-    before = sample.memory(product.pid).rss
-    seen = stage.run(job)
-    time.sleep(0.5)
-    grown = sample.memory(product.pid).rss - before
-    stage.release()
+    each, seen = per_stream_kb(stage, product.pid, job)
     return Line(
-        row="7", what=f"an open stream, {name}", figure=grown / max(1, seen.turns), unit="kB", limit=100,
+        row="7", what=f"an open stream, {name}", figure=each, unit="kB", limit=100,
         note=f"{seen.turns} streams open", faults=seen.failed,
     )  # fmt: skip
+
+
+def per_stream_kb(stage: Stage, pid: int, job: Job) -> tuple[float, Seen]:
+    """Return by how much the server grows for each stream that a job holds open."""
+    before = sample.memory(pid).rss
+    seen = stage.run(job)
+    time.sleep(0.5)
+    grown = sample.memory(pid).rss - before
+    stage.release()
+    return grown / max(1, seen.turns), seen
 
 
 def run_deaf(stage: Stage, scale: Scale) -> list[Line]:
@@ -66,10 +72,11 @@ def run_deaf(stage: Stage, scale: Scale) -> list[Line]:
             ("polling", "polling", False),
             ("half-open (client stopped)", "socketio", True),
         )
-        return [_deaf(stage, product, name, face, stopped=stopped) for name, face, stopped in ways]
+        return [deaf(stage, product, name, face, stopped=stopped) for name, face, stopped in ways]
 
 
-def _deaf(stage: Stage, product: Product, name: str, face: Face, *, stopped: bool) -> Line:
+def deaf(stage: Stage, product: Product, name: str, face: Face, *, stopped: bool) -> Line:
+    """Measure one: it reads three frames and then nothing; `stopped`: its whole process stands still."""
     answer = Answer(words=FRAMES, interval=1, tag="deaf")
     job = Job(
         url=product.url, face=face, answer=answer, tokens=product.tokens, hold="open" if stopped else "frozen",
