@@ -13,14 +13,14 @@ from tests.world import World, world
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[LiveServer]:
+async def server(tmp_path_factory: pytest.TempPathFactory, database: str) -> AsyncGenerator[LiveServer]:
     """Sockets alone, with the settings that people get."""
     async with kept_open(live_server(tmp_path_factory.mktemp("server"))) as opened:
         yield opened
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def quick(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[LiveServer]:
+async def quick(tmp_path_factory: pytest.TempPathFactory, database: str) -> AsyncGenerator[LiveServer]:
     """A heart that beats more often than once a second."""
     folder = tmp_path_factory.mktemp("quick")
     async with kept_open(live_server(folder, socket_ping_interval_s=0.3, socket_ping_timeout_s=0.4)) as opened:
@@ -28,7 +28,7 @@ async def quick(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Live
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[World]:
+async def stage(tmp_path_factory: pytest.TempPathFactory, database: str) -> AsyncGenerator[World]:
     """A scripted model behind the server, which soon knows who is not there."""
     async with kept_open(world(tmp_path_factory.mktemp("stage"), default_model=MODEL, socket_probe_s=0.3)) as opened:
         yield opened

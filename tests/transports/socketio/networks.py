@@ -6,7 +6,7 @@ async with Network(server.url) as network:
 """
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Callable
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 class Network:
     """Carries bytes between clients and a server until told otherwise."""
 
-    def __init__(self, server_url: str) -> None:
+    def __init__(self, server_url: str, budget: Callable[[], int | None] = lambda: None) -> None:
+        """Each connection is cut after `budget()` bytes for the client, None: never."""
+        self._budget = budget
         self._server_port = urlsplit(server_url).port
         self._open = asyncio.Event()
         self._open.set()
@@ -47,21 +49,30 @@ class Network:
         task = asyncio.current_task()
         assert task
         self._tasks.add(task)
-        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
+        writers = [writer]
         try:
-            await asyncio.gather(self._carry(reader, server_writer), self._carry(server_reader, writer))
-        except asyncio.CancelledError:
+            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
+            writers.append(server_writer)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._carry(reader, server_writer, None))
+                group.create_task(self._carry(server_reader, writer, self._budget()))
+        except* (_Cut, OSError, asyncio.CancelledError):
             pass
         finally:
             self._tasks.discard(task)
-            for each in (writer, server_writer):
+            for each in writers:
                 each.transport.abort()
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
-            while data := await reader.read(65_536):
-                await self._open.wait()
-                writer.write(data)
-                await writer.drain()
-            if writer.can_write_eof():
-                writer.write_eof()
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, budget: int | None) -> None:
+        while data := await reader.read(65_536):
+            await self._open.wait()
+            writer.write(data[:budget])
+            await writer.drain()
+            if budget is not None and (budget := budget - len(data)) <= 0:
+                raise _Cut
+        if writer.can_write_eof():
+            writer.write_eof()
+
+
+class _Cut(Exception):
+    """As many bytes as were allowed have passed."""

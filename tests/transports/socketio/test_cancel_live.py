@@ -10,7 +10,7 @@ from tests.transports.socketio.answers import FIRST, SECOND, TEXT, Asked, asking
 from tests.transports.socketio.clients import joined
 from tests.world import World
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 
 UNKNOWN = "0123456789abcdef01234567"
 

@@ -11,7 +11,7 @@ from tests.transports.socketio.answers import FIRST, TEXT, asking
 from tests.transports.socketio.clients import eventually, hub, joined
 from tests.world import World, world
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 
 UNREACHED = "No live socket of yours could be reached."
 

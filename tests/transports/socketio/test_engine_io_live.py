@@ -19,7 +19,7 @@ from tests.transports.socketio.sessions import (
     session_of,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 
 # -- Handshake ---------------------------------------------------------------------------------------------------------
 

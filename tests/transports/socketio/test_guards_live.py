@@ -33,7 +33,7 @@ from tests.world import World, world
 from twinspeak.persistence.db import Tx
 from twinspeak.persistence.tables import institutions
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 
 
 # -- sessions that end -------------------------------------------------------------------------------------------------
@@ -135,7 +135,9 @@ async def allow(here: World, twin: str, page: str) -> None:
     """Let a page talk to a twin."""
 
     def change(tx: Tx) -> None:
-        tx.run(update(institutions).where(institutions.c.name == twin).values(public_authorized_urls=json.dumps([page])))
+        tx.run(
+            update(institutions).where(institutions.c.name == twin).values(public_authorized_urls=json.dumps([page]))
+        )
 
     await here.server.ground.db.write(change)
 

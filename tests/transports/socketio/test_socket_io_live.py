@@ -9,7 +9,7 @@ import pytest
 from tests.live import LiveServer
 from tests.transports.socketio.clients import Closed, Engine, Polling, Tab, joined, websocket
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 
 NAMESPACES = {"/": "", "/socket.io": "/socket.io,"}
 

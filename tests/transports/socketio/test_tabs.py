@@ -13,7 +13,7 @@ from tests.transports.socketio.clients import Tab, eventually, hub, joined, link
 from tests.transports.socketio.networks import Network
 from tests.world import World
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 
 
 def whole(tab: Tab, turn_id: str) -> bool:

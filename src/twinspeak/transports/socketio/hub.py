@@ -99,8 +99,10 @@ class Hub:
         for sid in link.connection.joined.values():
             socket = self._sockets.get(sid)
             for delivery in tuple(socket.carried.values()) if socket else ():
-                if delivery.sent_all and not delivery.confirmed:
-                    delivery.confirmed = delivery.probed
+                if delivery.sent_all and delivery.probed:
+                    delivery.confirmed = True
+                    delivery.at_home = delivery.at_home or same_tab(socket, delivery)
+                elif delivery.sent_all:
                     self._probe(delivery, link)
 
     def revoke(self, user_id: str, session_ids: Collection[str] | None = None) -> None:
@@ -203,10 +205,11 @@ class Hub:
 
     def _takes(self, socket: Socket, delivery: Delivery) -> bool:
         """Whether a socket that has just registered gets a turn: an orphan, or the one that its own tab asked for."""
-        if delivery.settled or delivery.socket is socket or not self._may_receive(socket, delivery.turn):
+        if delivery.socket is socket or not self._may_receive(socket, delivery.turn):
             return False
-        same_tab = socket.client_id is not None and socket.client_id == delivery.client_id
-        return delivery.socket is None or same_tab
+        if same_tab(socket, delivery):
+            return not delivery.at_home
+        return delivery.socket is None and not delivery.settled
 
     def _heir(self, delivery: Delivery) -> Socket | None:
         """Return who gets a turn whose socket is gone, or not there.
@@ -241,10 +244,9 @@ class Hub:
 
         A ping that is on its way already says nothing about that: then the peer is asked again after its answer.
         """
-        if not delivery.confirmed:
-            delivery.probed = not link.session.unanswered
-            link.session.probe_alive(asyncio.get_running_loop().time(), self._limits.confirm_s)
-            link.touch()
+        delivery.probed = not link.session.unanswered
+        link.session.probe_alive(asyncio.get_running_loop().time(), self._limits.confirm_s)
+        link.touch()
 
     def _release(self, delivery: Delivery) -> None:
         """Take a turn from the socket that carries it, and find it another."""
@@ -299,3 +301,8 @@ class Hub:
         owned.pop(turn_id, None)
         if not owned:
             self._owned.pop(delivery.user_id, None)
+
+
+def same_tab(socket: Socket | None, delivery: Delivery) -> bool:
+    """Whether a socket is of the tab that asked for a turn, as far as clients tell which tab they are."""
+    return socket is not None and socket.client_id is not None and socket.client_id == delivery.client_id

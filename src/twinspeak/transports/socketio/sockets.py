@@ -59,7 +59,9 @@ class Delivery:
         self.probed = False
         """And the peer was asked behind it whether it is there."""
         self.confirmed = False
-        """And has answered."""
+        """And has answered: all of the turn has arrived somewhere, now or before."""
+        self.at_home = False
+        """All of it has arrived at the tab that asked."""
 
         self.given_up = False
         """The REST reply has said that nobody could be reached, and has the whole answer."""
