@@ -1,13 +1,15 @@
 """A real server, its upstream, the people on it, and its books: what tests of the whole product begin with."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection, NullPool, create_engine, make_url, text
+
+from tests import databases
 from tests.faces import Face, ask
 from tests.fakes.upstream import Upstream
 from tests.live import EMAIL, LiveServer, live_server
@@ -110,44 +112,52 @@ async def world(data_dir: Path, *, credits: int = 100_000, **changes: Any) -> As
 
 
 @contextmanager
-def looking_into(database: Path) -> Generator[sqlite3.Connection]:
-    """Open the file itself, read only: nothing of the server's code is between."""
-    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=5)
-    connection.row_factory = sqlite3.Row
-    try:
+def looking_into(database: Path) -> Generator[Connection]:
+    """Look at one state of the database of a data dir (a file in it), read only: none of the server's code between."""
+    url = make_url(databases.url_for(database.parent))
+    sqlite = url.get_backend_name() == "sqlite"
+    if sqlite:
+        url = url.set(database=f"file:{url.database}").update_query_dict({"mode": "ro", "uri": "true"})
+    else:
+        url = url.set(drivername="postgresql+psycopg")
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": 5} if sqlite else {})
+    with engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN" if sqlite else "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield connection
-    finally:
-        connection.close()
 
 
 def stored(database: Path, turn_id: str) -> dict[str, Any]:
     """Return a turn's row."""
     with looking_into(database) as connection:
-        return dict(connection.execute("SELECT * FROM turns WHERE id = ?", (turn_id,)).fetchone())
+        row = connection.execute(text("SELECT * FROM turns WHERE id = :turn"), {"turn": turn_id}).mappings().one()
+        return dict(row)
 
 
 def all_turns(database: Path) -> list[dict[str, Any]]:
     """Return every turn's row, in the order of their beginning."""
     with looking_into(database) as connection:
-        return [dict(row) for row in connection.execute("SELECT * FROM turns ORDER BY id")]
+        return [dict(row) for row in connection.execute(text("SELECT * FROM turns ORDER BY id")).mappings()]
 
 
 def charges(database: Path, turn_id: str) -> list[int]:
     """Return what a turn was charged, one number for each time."""
     with looking_into(database) as connection:
         rows = connection.execute(
-            "SELECT -amount FROM ledger_entries JOIN wallets ON wallets.id = wallet_id"
-            " WHERE turn_id = ? AND wallets.kind <> 'system'",
-            (turn_id,),
+            text(
+                "SELECT -amount FROM ledger_entries JOIN wallets ON wallets.id = wallet_id"
+                " WHERE turn_id = :turn AND wallets.kind <> 'system'"
+            ),
+            {"turn": turn_id},
         )
-        return [amount for (amount,) in rows]
+        return list(rows.scalars())
 
 
 def balances(database: Path) -> dict[str, int]:
     """Return every owner's balance, having made sure that the books are right (contract section 5)."""
     assert mistakes(database) == []
     with looking_into(database) as connection:
-        return {row["owner_id"]: row["balance"] for row in connection.execute("SELECT * FROM wallets")}
+        rows = connection.execute(text("SELECT owner_id, balance FROM wallets"))
+        return {row.owner_id: row.balance for row in rows}
 
 
 def mistakes(database: Path) -> list[str]:
@@ -178,5 +188,4 @@ def mistakes(database: Path) -> list[str]:
             SELECT id FROM turns WHERE state IN ('failed', 'refused') AND credits <> 0""",
     }
     with looking_into(database) as connection:
-        connection.execute("BEGIN")
-        return [f"{law}: {row[0]}" for law, query in laws.items() for row in connection.execute(query)]
+        return [f"{law}: {row[0]}" for law, query in laws.items() for row in connection.execute(text(query))]

@@ -1,5 +1,6 @@
 """The commands that look after an installation, run as they are typed."""
 
+import os
 import re
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import databases
 from tests.cli.processes import run
 from tests.laws.source import ROOT
 from twinspeak.cli.banner import render
@@ -16,11 +18,12 @@ from twinspeak.domain.errors import OperatorError
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installation(tmp_path_factory: pytest.TempPathFactory, database: str) -> Path:
     """Make a place where Ann has been added; what fails there changes nothing."""
     place = tmp_path_factory.mktemp("installation")
     command = (sys.executable, "-m", "twinspeak", "user", "add", "ann@example.org")
-    subprocess.run(command, cwd=place, check=True, capture_output=True, timeout=50)
+    env = {**os.environ, **databases.environment(place / "data")}
+    subprocess.run(command, cwd=place, check=True, capture_output=True, timeout=50, env=env)
     return place
 
 
@@ -41,23 +44,25 @@ async def test_the_version():
     assert re.fullmatch(r"twinspeak \d+\.\d+\.\d+\n", ended.out)
 
 
-async def test_migrate_twice(tmp_path: Path):
-    first = await run("migrate", "--data-dir", "here", cwd=tmp_path)
+async def test_migrate_twice(tmp_path: Path, database: str):
+    env = databases.environment(tmp_path / "here")
+    first = await run("migrate", "--data-dir", "here", cwd=tmp_path, env=env)
     assert (first.code, first.err) == (ExitCode.OK, "")
     assert "now at revision" in first.out
-    assert (tmp_path / "here" / "twinspeak.sqlite3").exists()
-    second = await run("migrate", "--data-dir", "here", cwd=tmp_path)
+    assert (tmp_path / "here" / "twinspeak.sqlite3").exists() == (database == databases.SQLITE)
+    second = await run("migrate", "--data-dir", "here", cwd=tmp_path, env=env)
     assert "Nothing to do" in second.out
-    assert "No problem found." in (await run("doctor", "--data-dir", "here", "--port", "0", cwd=tmp_path)).out
+    assert "No problem found." in (await run("doctor", "--data-dir", "here", "--port", "0", cwd=tmp_path, env=env)).out
 
 
-async def test_adding_people(tmp_path: Path):
-    made = await run("user", "add", "Ann@Example.org", cwd=tmp_path)
+async def test_adding_people(tmp_path: Path, database: str):
+    env = databases.environment(tmp_path / "data")
+    made = await run("user", "add", "Ann@Example.org", cwd=tmp_path, env=env)
     assert made.code == ExitCode.OK, made
     assert "Added ann@example.org." in made.out
     assert re.search(r"Password +\S{12,}\n", made.out)
     given = await run(
-        "user", "add", "bob@example.org", "--admin", "--password-stdin", given="a good one\n", cwd=tmp_path
+        "user", "add", "bob@example.org", "--admin", "--password-stdin", given="a good one\n", cwd=tmp_path, env=env
     )
     assert given.code == ExitCode.OK
     assert "as an administrator" in given.out
@@ -77,7 +82,8 @@ async def test_adding_people(tmp_path: Path):
 async def test_people_who_cannot_be_added(
     installation: Path, arguments: tuple[str, ...], given: str, code: int, words: str
 ):
-    ended = await run("user", "add", *arguments, given=given, cwd=installation)
+    env = databases.environment(installation / "data")
+    ended = await run("user", "add", *arguments, given=given, cwd=installation, env=env)
     assert (ended.code, ended.out) == (code, "")
     assert words in ended.err
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from tests import databases
 from tests.cli.processes import run
 from twinspeak.cli.checks import Finding, Verdict, machine, network
 from twinspeak.cli.exits import ExitCode
@@ -176,8 +177,9 @@ async def test_no_provider_is_fine():
     assert (await network.provider(Settings())).verdict is GOOD
 
 
-async def test_the_command_on_a_fresh_machine(tmp_path: Path, unused_tcp_port: int):
-    ended = await run("doctor", cwd=tmp_path, env={"TWINSPEAK_PORT": str(unused_tcp_port)})
+async def test_the_command_on_a_fresh_machine(tmp_path: Path, database: str, unused_tcp_port: int):
+    env = {"TWINSPEAK_PORT": str(unused_tcp_port), **databases.environment(tmp_path / "data")}
+    ended = await run("doctor", cwd=tmp_path, env=env)
     assert ended.code == ExitCode.OK, ended
     assert "No problem found." in ended.out
     assert "✗" not in ended.out

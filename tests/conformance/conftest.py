@@ -56,13 +56,13 @@ async def judge(npm_packages: Path) -> AsyncGenerator[Judge]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stage]:
+async def stage(tmp_path_factory: pytest.TempPathFactory, database: str) -> AsyncGenerator[Stage]:
     async with kept_open(open_stage(tmp_path_factory.mktemp("stage"))) as opened:
         yield opened
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def beating(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stage]:
+async def beating(tmp_path_factory: pytest.TempPathFactory, database: str) -> AsyncGenerator[Stage]:
     """As `stage`, with a heartbeat every 20 ms."""
     async with kept_open(open_stage(tmp_path_factory.mktemp("beating"), stream_heartbeat_s=0.02)) as opened:
         yield opened

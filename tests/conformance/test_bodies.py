@@ -12,7 +12,7 @@ from tests.conformance.chat_readers import Call
 from tests.conformance.stage import CHAT_PATH, SSE_PATH, Stage
 from twinspeak.transports.question import CourseAssistant, RequestArgs, SelectedCourse
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 
 ANYTHING: st.SearchStrategy[Any] = st.recursive(
     st.none()

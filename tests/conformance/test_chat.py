@@ -12,7 +12,7 @@ from tests.conformance.scripts import PLAIN, SCRIPTS, SEARCH, gated
 from tests.conformance.stage import Stage
 from tests.fakes.upstream import MODEL, text_reply, tool_reply
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 
 
 @pytest.fixture(params=CHAT_READERS)

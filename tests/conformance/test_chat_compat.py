@@ -12,7 +12,7 @@ from tests.conformance.scripts import EMOJI, LINE_ENDS, PLAIN
 from tests.conformance.stage import Stage
 from tests.fakes.upstream import CUT, Reply, text_reply, text_steps
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 
 USAGE = {"prompt_tokens": 12, "completion_tokens": 7, "total_tokens": 19}
 CLIENTS = ("python", "node")

@@ -11,7 +11,7 @@ from tests.conformance.node import Judge
 from tests.conformance.stage import Stage, open_stage
 from tests.fakes.upstream import error_reply, text_reply
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 
 ANY = "*"
 """OpenAI's clients have no class for this status."""

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from tests import databases
 from tests.conformance.quick_start import ADDRESS, Block, blocks, environment, serving, session
 from tests.fakes.upstream import Upstream, text_reply
 
-pytestmark = pytest.mark.usefixtures("npm_packages")
+pytestmark = pytest.mark.usefixtures("npm_packages", "database")
 
 CITED = re.compile(r"\[\d+\]")
 RUNNABLE = ("sh", "python", "js")
@@ -40,7 +41,8 @@ async def test_the_quick_start_answers_with_its_sources(tmp_path: Path):
     start, banner = under("Quick start", "")
     ways = under("Quick start", *RUNNABLE)
     assert [block.language for block in ways] == ["sh", "sh", "sh", "python", "js"]
-    async with serving(start.text, tmp_path / "data", environment(tmp_path / "home")) as server:
+    stored = databases.environment(tmp_path / "data")
+    async with serving(start.text, tmp_path / "data", environment(tmp_path / "home", **stored)) as server:
         url = await server.line(r"^  Twinspeak is ready at (\S+)$")
         password = await server.line(r"^  Password +(\S+)$")
         await server.line(r"^  (Try it) ")
@@ -63,11 +65,11 @@ async def test_the_quick_start_answers_with_its_sources(tmp_path: Path):
 async def test_another_server_answers_as_the_readme_says(tmp_path: Path):
     command = under("With a real model", "")[-1].text
     address, model = re.findall(r"OPENAI_BASE_URL=(\S+) TWINSPEAK_DEFAULT_MODEL=(\S+) ", command)[0]
-    home = tmp_path / "home"
+    home, stored = tmp_path / "home", databases.environment(tmp_path / "data")
     async with Upstream() as upstream:
         upstream.default = lambda _: text_reply("From the other server [1].")
         line = command.replace(address, upstream.base_url)
-        async with serving(line, tmp_path / "data", environment(home)) as server:
+        async with serving(line, tmp_path / "data", environment(home, **stored)) as server:
             url = await server.line(r"^  Twinspeak is ready at (\S+)$")
             password = await server.line(r"^  Password +(\S+)$")
             env = environment(home, TWINSPEAK_PASSWORD=password, TWINSPEAK_URL=url)

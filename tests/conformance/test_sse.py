@@ -11,7 +11,7 @@ from tests.conformance.scripts import PLAIN, SCRIPTS, gated, split_emoji
 from tests.conformance.sse_readers import SSE_READERS, Frame, Read, SseReader
 from tests.conformance.stage import SSE_PATH, Stage
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 
 
 @pytest.fixture(params=SSE_READERS)

@@ -19,7 +19,7 @@ from twinspeak.engine.buffer import TextBuffer
 from twinspeak.transports.openai import render as openai_render
 from twinspeak.transports.sse import render as sse_render
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 
 LISTED = {
     "content-type": "text/event-stream; charset=utf-8",

@@ -30,7 +30,7 @@ from twinspeak.domain.ids import new_id, new_uuid
 from twinspeak.persistence.repos import assistants, users
 from twinspeak.transports import wire_names as wire
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 
 REST, SSE, CHAT = (f"POST {PATHS[name]}" for name in (Face.REST, Face.SSE, Face.OPENAI))
 QUESTION = {"inputs": ["What is a digital twin?"], "requestArgs": {}}
@@ -93,7 +93,7 @@ class Two:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def two(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Two]:
+async def two(tmp_path_factory: pytest.TempPathFactory, database: str) -> AsyncGenerator[Two]:
     async with world(tmp_path_factory.mktemp("foreign-ids")) as here:
         stranger = Person(await here.stranger(), "the blue drain cover")
         admin = Person(here.token, "the red letter box")

@@ -30,7 +30,7 @@ from tests.fakes.upstream import (
 )
 from tests.world import World, all_turns, balances, stored, world
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 
 SYSTEM = "0" * 24
 TEXT = "An answer of some length [1]."
@@ -65,7 +65,7 @@ deeds = st.tuples(st.sampled_from(sorted(REPLIES)), st.sampled_from(FACES))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def here(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[World]:
+async def here(tmp_path_factory: pytest.TempPathFactory, database: str) -> AsyncGenerator[World]:
     async with world(tmp_path_factory.mktemp("ledger"), credits=1_000_000) as made:
         made.upstream.default = answer
         yield made
@@ -125,7 +125,9 @@ async def test_the_books_are_right_after_whatever_happened(here: World, batch: l
     assert sorted(moved.values()) == sorted(amount for amount in (spent, -spent) if amount)
 
 
-async def test_many_at_once_never_spend_more_than_there_is(tmp_path_factory: pytest.TempPathFactory) -> None:
+async def test_many_at_once_never_spend_more_than_there_is(
+    tmp_path_factory: pytest.TempPathFactory, database: str
+) -> None:
     """Fifty turns of one payer whose credits are enough for few of them at a time."""
     async with world(tmp_path_factory.mktemp("few"), credits=0, default_model="gpt-4o-mini") as here:
         gate = asyncio.Event()

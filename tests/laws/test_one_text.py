@@ -23,7 +23,7 @@ from tests.laws import decode
 from tests.world import World, balances, charges, stored, world
 from twinspeak.providers.openai_chat import OpenAIChatDecoder
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 
 STRIDE = 24
 SECOND = "The second round [1] answers."
@@ -35,7 +35,7 @@ SHARED = [path for path in decode.shared_recordings() if path.match("openai/chat
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def here(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[World]:
+async def here(tmp_path_factory: pytest.TempPathFactory, database: str) -> AsyncGenerator[World]:
     async with world(tmp_path_factory.mktemp("one-text"), credits=50_000_000) as made:
         yield made
 
