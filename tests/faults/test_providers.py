@@ -26,8 +26,8 @@ from tests.world import World, charges, stored, world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SETTINGS: dict[str, Any] = {
-    "turn_first_token_s": 0.4,
-    "turn_silence_s": 0.4,
+    "turn_first_token_s": 1,
+    "turn_silence_s": 1,
     "turn_max_rounds": 3,
     "turn_max_answer_chars": 2_000,
     "openai_api_key": "sk-never-to-be-seen",
