@@ -100,8 +100,6 @@ class SocketFollower:
                 await asyncio.sleep(0.02 if slow else 0.002)
                 if self.connections == 1 and len(self._mine(tab)) > self.rng.randrange(20):
                     return
-                if slow:
-                    await tab.engine.send("6")
 
     @asynccontextmanager
     async def _tab(self, network: Network) -> AsyncGenerator[Tab]:

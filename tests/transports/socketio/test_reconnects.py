@@ -21,8 +21,9 @@ FACES = ["sse", "delta", "websocket", "polling"]
 
 @asynccontextmanager
 async def stage(tmp_path: Path) -> AsyncGenerator[World]:
-    changes = {"default_model": MODEL, "trusted_proxies": ("127.0.0.1",), "stream_coalesce_ms": 1}
-    async with world(tmp_path, credits=10_000_000, **changes) as here:
+    # A polling session that is lost between two requests is known to be lost only when its heart has stopped.
+    changes = {"default_model": MODEL, "trusted_proxies": ("127.0.0.1",), "sockets_per_user": 100_000}
+    async with world(tmp_path, credits=10_000_000, stream_coalesce_ms=1, max_sockets=100_000, **changes) as here:
         here.upstream.default = reply(Random(SEED))  # noqa: S311 -- seeded, so that a failure comes again
         yield here
 

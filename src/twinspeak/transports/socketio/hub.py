@@ -65,10 +65,13 @@ class Hub:
     def register(self, socket: Socket, caller: Caller, *, client_id: str | None) -> bool:
         """Bind a socket to a user, who has shown a token, and give it his orphaned turns.
 
-        Whatever another user was being sent through it ends here. False: the user has too many sockets.
+        Whatever another user was being sent through it ends here. False: the user has too many sockets; those that are
+        dead will be gone soon.
         """
         mine = self._by_user.get(caller.user_id, {})
         if socket.sid not in mine and len(mine) >= self._limits.sockets_per_user:
+            for other in tuple(mine.values()):
+                self._ask(other)
             return False
         self._unbind(socket)
         self._registrations += 1
@@ -81,6 +84,10 @@ class Hub:
         self._ask_others(socket)
         for delivery in tuple(self._owned.get(caller.user_id, {}).values()):
             if self._takes(socket, delivery):
+                if (
+                    delivery.socket is not None
+                ):  # a connection given up while it registered may come after its successor
+                    self._ask(socket)
                 self._take_away(delivery)
                 self._deliver(delivery, socket, catch_up=True)
         return True
@@ -214,11 +221,14 @@ class Hub:
     def _heir(self, delivery: Delivery) -> Socket | None:
         """Return who gets a turn whose socket is gone, or not there.
 
-        The user's only live socket; of several, the latest that registered since the turn went to the one that is gone,
-        because it was the next to register although the server learnt too late that the other had died.
+        The tab that asked, if it is there by another socket; else the user's only live socket; of several, the latest
+        that registered since the turn went to the one that is gone, because it was the next to register although the
+        server learnt too late that the other had died.
         """
         mine = self._by_user.get(delivery.user_id, {}).values()
         live = [each for each in mine if each.live and self._may_receive(each, delivery.turn)]
+        if home := [each for each in live if same_tab(each, delivery)]:
+            return max(home, key=lambda each: each.registered)
         several = len({each.link for each in live}) > 1
         heirs = [each for each in live if not several or each.registered > delivery.since]
         return max(heirs, key=lambda each: each.registered, default=None)
@@ -267,13 +277,15 @@ class Hub:
 
         One that is not ends, and its turns find an heir; one that is lives on: tabs never displace each other.
         """
-        now = asyncio.get_running_loop().time()
         user_id = socket.caller.user_id if socket.caller is not None else ""
         for other in tuple(self._by_user.get(user_id, {}).values()):
             twin = socket.client_id is not None and other.client_id == socket.client_id
             if other.link is not socket.link and (twin or other.carried):
-                other.link.session.probe_alive(now, self._limits.probe_s)
-                other.link.touch()
+                self._ask(other)
+
+    def _ask(self, socket: Socket) -> None:
+        socket.link.session.probe_alive(asyncio.get_running_loop().time(), self._limits.probe_s)
+        socket.link.touch()
 
     def _unbind(self, socket: Socket) -> None:
         if socket.expiry is not None:
