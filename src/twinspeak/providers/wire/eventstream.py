@@ -43,21 +43,23 @@ class EventStreamSplitter:
         """Return the messages that `piece` completes, and what is wrong with what follows them."""
         self._rest += piece
         found: list[EventMessage] = []
+        at = 0
         try:
-            while (size := self._size()) and len(self._rest) >= size:
-                raw = bytes(self._rest[:size])
-                del self._rest[:size]
+            while (size := self._size(at)) and len(self._rest) - at >= size:
+                found.append(_message(bytes(self._rest[at : at + size])))
+                at += size
                 self._wanted = 0
-                found.append(_message(raw))
         except BrokenMessage as broken:
             return found, broken
+        finally:
+            del self._rest[:at]
         return found, None
 
-    def _size(self) -> int:
-        """Return the length of the message under way, 0 while it is not known."""
-        if not self._wanted and len(self._rest) >= _PRELUDE.size:
-            total, headers, checksum = _PRELUDE.unpack_from(self._rest)
-            if zlib.crc32(self._rest[:8]) != checksum:
+    def _size(self, at: int) -> int:
+        """Return the length of the message that begins at `at`, 0 while it is not known."""
+        if not self._wanted and len(self._rest) - at >= _PRELUDE.size:
+            total, headers, checksum = _PRELUDE.unpack_from(self._rest, at)
+            if zlib.crc32(self._rest[at : at + 8]) != checksum:
                 raise BrokenMessage("the prelude's checksum is wrong")
             if not _LEAST + headers <= total <= self._max:
                 raise BrokenMessage("the lengths make no sense")
