@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from tests.durable.waiting import until
 from tests.faces import FACES, PATHS, STREAMS, Answer, Face, body_of, read
@@ -14,6 +15,8 @@ from tests.live import EMAIL
 from tests.world import World, all_turns, charges, stored, world
 from twinspeak.domain.clock import now_ms
 from twinspeak.persistence.repos import turn_keys
+from twinspeak.persistence.scope import SYSTEM, scoped
+from twinspeak.persistence.tables import turns
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -224,25 +227,21 @@ async def test_keys_are_forgotten_after_a_day(here: World, monkeypatch: pytest.M
     first = await ask(here, Face.REST)
     await forget(here)
     monkeypatch.setattr(turn_keys, "KEEP_MS", -1)
+    store: Any = here.server.live.turns._ports.store
     again = await ask(here, Face.REST)
     assert again.turn_id != first.turn_id
-    assert await here.server.live.turns._ports.store.forget_keys(now_ms()) == 1
+    assert await store.forget_keys(now_ms()) == 1
 
 
 async def test_a_key_whose_turn_is_not_settled_yet_asks_for_patience(here: World):
     """A server was killed, and its turn not reaped yet; or another node answers it."""
     first = await ask(here, Face.REST)
     await forget(here)
-    sql = "UPDATE turns SET state = 'running' WHERE id = :id"
-    await here.server.ground.db.write(lambda tx: _unsafely(tx, sql, first.turn_id))
+    runs = scoped(SYSTEM, update(turns).where(turns.c.id == first.turn_id).values(state="running"))
+    await here.server.ground.db.write(lambda tx: tx.run(runs))
     again = await ask(here, Face.REST)
     assert again.status == 409
     assert again.headers["retry-after"] == "5"
-
-
-def _unsafely(tx: Any, sql: str, turn_id: str) -> None:
-    cursor = tx.connection.connection.cursor()
-    cursor.execute(sql, {"id": turn_id})
 
 
 async def calls(here: World, turn: Any, wanted: int) -> None:
