@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
+from tests import databases
 from tests.durable.waiting import until
 from tests.faces import Face
 from tests.fakes.upstream import Reply, text_steps
@@ -32,7 +34,7 @@ FILE = "twinspeak.sqlite3"
 
 
 def settings_of(folder: Path, **changes: Any) -> Settings:
-    return Settings(data_dir=folder, admin_email=EMAIL, admin_password=PASSWORD, **changes)
+    return Settings(data_dir=folder, admin_email=EMAIL, admin_password=SecretStr(PASSWORD), **changes)
 
 
 @pytest.fixture
@@ -305,3 +307,28 @@ def test_a_damaged_file_is_told_in_words(installed: Settings):
     except OperatorError as error:
         problems = (str(error),)
     assert problems
+
+
+# -- PostgreSQL -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("database")
+async def test_both_databases_go_through_the_same_file(tmp_path: Path):
+    async with world(tmp_path / "data") as here:
+        asked = [await here.ask(Face.REST) for _ in range(3)]
+        settings = here.server.settings
+        made = await asyncio.to_thread(back_up, settings, tmp_path / "b.tar.gz")
+        before = all_turns(here.database)
+    (tmp_path / "other").mkdir()
+    target = settings_of(tmp_path / "other", database_url=databases.url_for(tmp_path / "other", empty=True))
+    await asyncio.to_thread(restore, target, made.file, force=False)
+    assert (await asyncio.to_thread(upkeep.check, target)).clean
+    assert all_turns(tmp_path / "other" / FILE) == before
+    with pytest.raises(OperatorError, match="not empty"):
+        await asyncio.to_thread(restore, target, made.file, force=False)
+    await asyncio.to_thread(restore, target, made.file, force=True)
+    async with world(tmp_path / "other", credits=0) as here:
+        for answer in asked:
+            assert answer.texts["outputs"] in json.dumps(await here.record(answer.turn_id))
+        assert (await here.ask(Face.REST)).status == 200, "counters go on where they were"
+    assert (await asyncio.to_thread(upkeep.check, target)).clean

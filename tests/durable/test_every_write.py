@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
 from sqlalchemy import event
 
 from tests.durable.test_idempotency import ask
@@ -73,7 +74,7 @@ async def test_killed_between_every_two_statements_of_a_turn(tmp_path: Path):
 
 def settled(copy: Path, turn_id: str) -> str:
     """Start from a copy as after a crash; return what became of the turn."""
-    settings = Settings(data_dir=copy, admin_email=EMAIL, admin_password=PASSWORD)
+    settings = Settings(data_dir=copy, admin_email=EMAIL, admin_password=SecretStr(PASSWORD))
     found = upkeep.check(settings)
     assert all("nobody runs it" in problem for problem in found.problems), found.problems
     assert upkeep.repair(settings).clean

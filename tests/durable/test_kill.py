@@ -18,6 +18,7 @@ from tests.live import EMAIL, PASSWORD
 from tests.world import all_turns, charges
 from twinspeak.app import upkeep
 from twinspeak.app.offline import prepare
+from twinspeak.persistence.db import Tx
 from twinspeak.persistence.repos import institutions, users, wallets
 from twinspeak.settings import Settings
 
@@ -99,12 +100,12 @@ def _endow(settings: Settings) -> None:
     known = settings.model_copy(update={"admin_email": EMAIL, "admin_password": SecretStr(PASSWORD)})
     with prepare(known) as ground:
 
-        def give(tx: object) -> None:
-            user = users.by_email(tx, EMAIL)  # pyright: ignore[reportArgumentType]
+        def give(tx: Tx) -> None:
+            user = users.by_email(tx, EMAIL)
             assert user is not None
-            twin = institutions.by_id(tx, user.active_institution_id or "")  # pyright: ignore[reportArgumentType]
+            twin = institutions.by_id(tx, user.active_institution_id or "")
             assert twin is not None
-            wallets.award(tx, "institution", twin.id, CREDITS, note="")  # pyright: ignore[reportArgumentType]
+            wallets.award(tx, "institution", twin.id, CREDITS, note="")
 
         ground.db.write_sync(give)
 

@@ -104,7 +104,7 @@ def _manifest(archive: tarfile.TarFile) -> Manifest:
 
 def _read_to_the_end(archive: tarfile.TarFile) -> None:
     """Let the compression check its own sum, which comes last."""
-    while archive.fileobj is not None and archive.fileobj.read(_PIECE):
+    while archive.fileobj.read(_PIECE):
         pass
 
 

@@ -93,6 +93,7 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
             limits=limits,
             turns=turns,
             store=store,
+            resolver=resolver,
             models=models,
             tools=tools,
             metrics=metrics,

@@ -9,6 +9,7 @@ from twinspeak.app.offline import Ground
 from twinspeak.engine.registry import TurnRegistry
 from twinspeak.engine.replay import log_of
 from twinspeak.providers.directory import Directory
+from twinspeak.services.asking import Resolver
 from twinspeak.services.auth import Auth
 from twinspeak.services.histories import Histories
 from twinspeak.services.origins import Origins
@@ -46,6 +47,7 @@ class Core:
     limits: RateLimits
     turns: TurnRegistry
     store: TurnStore
+    resolver: Resolver
     models: Directory
     tools: Runner
     metrics: Metrics
@@ -104,6 +106,7 @@ def _services(settings: Settings, core: Core, hub: Hub, audience: Audience) -> S
         streams=hub,
         audience=audience,
         replay=lambda record: log_of(record, core.tools, tool_results_max_chars=_REPLAYED_TOOL_CHARS),
+        preview=core.resolver.preview,
         stopping=lambda: core.turns.stopping,
         edge=_edge(settings),
         streaming=Streaming(

@@ -1,10 +1,47 @@
 """A turn's credits while it runs: what is held, what has been used, what a further round may cost."""
 
+import msgspec
+
 from twinspeak.domain import credits
 from twinspeak.domain.credits import Price, Usage
 from twinspeak.domain.errors import InsufficientCredits
 from twinspeak.domain.turn import TurnPlan
+from twinspeak.engine import prompt
+from twinspeak.engine.limits import TurnLimits
 from twinspeak.engine.ports import TurnStore
+
+
+class Bound(msgspec.Struct, frozen=True):
+    """What a turn may cost: its prompt in tokens (estimated, on the safe side), and credits for its first round.
+
+    `wanted` is for the whole output limit, `least` for the fewest tokens worth starting for.
+    """
+
+    prompt_tokens: int
+    wanted: int
+    least: int
+
+
+def bound_of(plan: TurnPlan, *, least_output: int = TurnLimits().least_output) -> Bound:
+    """Return the bound of a turn that is planned."""
+    price, tokens = price_of(plan), prompt.tokens_before_search(plan)
+    return Bound(
+        prompt_tokens=tokens,
+        wanted=credits.bound_for(tokens, plan.output_limit, price),
+        least=credits.bound_for(tokens, min(least_output, plan.output_limit), price),
+    )
+
+
+def output_for(plan: TurnPlan, available: int) -> int:
+    """Return the output tokens that a turn would get if its payer can hold `available` credits."""
+    tokens, price = prompt.tokens_before_search(plan), price_of(plan)
+    affordable = credits.output_within(available * credits.MICRO, tokens, price)
+    return plan.output_limit if affordable is None else min(plan.output_limit, affordable)
+
+
+def price_of(plan: TurnPlan) -> Price:
+    """Return the rates of the turn's model; nothing is charged for a search without a model."""
+    return credits.FREE if plan.passages_only else plan.model.price
 
 
 class Purse:
@@ -20,13 +57,12 @@ class Purse:
     @property
     def price(self) -> Price:
         """The rates of the turn's model; nothing is charged for a search without a model."""
-        return credits.FREE if self._plan.passages_only else self._plan.model.price
+        return price_of(self._plan)
 
-    async def open(self, prompt_tokens: int) -> None:
+    async def open(self) -> None:
         """Write the turn's row and hold a bound for its first round. Raises InsufficientCredits."""
-        wanted = credits.bound_for(prompt_tokens, self._plan.output_limit, self.price)
-        least = credits.bound_for(prompt_tokens, min(self._least_output, self._plan.output_limit), self.price)
-        self.held = await self._store.begin(self._plan, wanted=wanted, least=least)
+        bound = bound_of(self._plan, least_output=self._least_output)
+        self.held = await self._store.begin(self._plan, wanted=bound.wanted, least=bound.least)
 
     async def output_limit(self, used: Usage, prompt_tokens: int) -> int:
         """Return how many output tokens the next round may have, holding more for it where that is needed.

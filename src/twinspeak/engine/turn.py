@@ -32,7 +32,7 @@ from twinspeak.domain.turn import (
     TurnReply,
     TurnState,
 )
-from twinspeak.engine import prompt, saving
+from twinspeak.engine import saving
 from twinspeak.engine.control import Cancelled, CancelReason, Control
 from twinspeak.engine.fold import TurnFold
 from twinspeak.engine.limits import TurnLimits
@@ -150,7 +150,7 @@ class Turn:
         self._fold.show_thinking = plan.show_thinking
         work = Workspace(fold=self._fold, log=self.log, control=self._control, spawn=self._spawn, started=self._started)
         rounds = Rounds(plan, self._ports, self._limits, work)
-        await rounds.purse.open(prompt.tokens_before_search(plan))
+        await rounds.purse.open()
         return rounds
 
     async def _refusal(self, plan: TurnPlan, rounds: Rounds) -> CodedError | None:

@@ -26,7 +26,7 @@ from twinspeak.domain.origins import allows
 from twinspeak.domain.people import User
 from twinspeak.domain.turn import Ask, Face, Sampling, TurnPlan
 from twinspeak.persistence.db import Database, Tx
-from twinspeak.persistence.repos import assistants, memberships, turns, users
+from twinspeak.persistence.repos import assistants, memberships, turns, users, wallets
 from twinspeak.persistence.repos.turns import Conversation
 from twinspeak.services.auth import live_caller
 from twinspeak.services.ports import ModelCatalogue
@@ -72,7 +72,22 @@ class Resolver:
             ask = msgspec.structs.replace(ask, course=self._new_course(ask))
         found = await self._db.read(lambda tx: _look_up(tx, ask))
         self._admit(ask, found.institution)
+        if found.institution:
+            self._limits.take(found.institution.id, self._twin_rule)
         return self._plan(ask, found)
+
+    async def preview(self, ask: Ask) -> "Preview":
+        """Return what would become of a question; it counts against no limit.
+
+        Raises what `resolve` raises but RateLimited.
+        """
+        found = await self._db.read(lambda tx: _look_up(tx, ask))
+        self._admit(ask, found.institution)
+        plan = self._plan(ask, found)
+        pooled = plan.payer_institution_id
+        kind, owner = ("user", plan.ask.caller.user_id) if pooled is None else ("institution", pooled)
+        available = await self._db.read(lambda tx: wallets.available(tx, kind, owner))
+        return Preview(plan=plan, payer=kind, available=available)
 
     def _new_course(self, ask: Ask) -> CourseRef:
         """Begin a conversation, except on chat completions, which go to the unassigned bucket.
@@ -90,8 +105,6 @@ class Resolver:
             raise OriginNotAllowed
         if ask.face is Face.OPENAI and not (institution and institution.chat_completion_enabled):
             raise ChatCompletionDisabled
-        if institution:
-            self._limits.take(institution.id, self._twin_rule)
 
     def _plan(self, ask: Ask, found: "_Found") -> TurnPlan:
         twin = found.institution
@@ -122,6 +135,14 @@ class Resolver:
             passages_limit=twin.rag_limit_chunks if twin else PERSONAL_PASSAGES,
             user_name=found.user.name,
         )
+
+
+class Preview(msgspec.Struct, frozen=True):
+    """The plan that a turn would have. `payer` is institution or user, `available` what it could hold now."""
+
+    plan: TurnPlan
+    payer: str
+    available: int
 
 
 class _Found(msgspec.Struct, frozen=True):

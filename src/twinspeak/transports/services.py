@@ -12,10 +12,11 @@ from starlette.requests import HTTPConnection
 from twinspeak.domain.caller import Caller
 from twinspeak.domain.clock import monotonic
 from twinspeak.domain.models import ModelSpec
-from twinspeak.domain.turn import TurnRecord, TurnState
+from twinspeak.domain.turn import Ask, TurnRecord, TurnState
 from twinspeak.engine.log import TurnLog
 from twinspeak.engine.registry import TurnRegistry
 from twinspeak.engine.turn import Turn
+from twinspeak.services.asking import Preview
 from twinspeak.services.auth import Auth
 from twinspeak.services.histories import Histories
 from twinspeak.services.profiles import Profiles
@@ -133,9 +134,9 @@ class Streaming:
 class Services:
     """Everything that routes call.
 
-    `database` tells whether the database answers a query, `replay` makes a log of a record again, `stopping` whether
-    the server takes no more turns, `started` is when it began (monotonic), `turn_rule` is the limit of turns a user.
-    `proxies` follows from `edge`.
+    `database` tells whether the database answers a query, `replay` makes a log of a record again, `preview` tells what
+    would become of a question, `stopping` whether the server takes no more turns, `started` is when it began
+    (monotonic), `turn_rule` is the limit of turns a user. `proxies` follows from `edge`.
     """
 
     auth: Auth
@@ -152,6 +153,7 @@ class Services:
     streams: Streams
     audience: Audience
     replay: Callable[[TurnRecord], TurnLog]
+    preview: Callable[[Ask], Awaitable[Preview]]
     stopping: Callable[[], bool] = _never
     edge: Edge = Edge()
     streaming: Streaming = Streaming()

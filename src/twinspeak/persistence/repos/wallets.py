@@ -39,6 +39,9 @@ _ID = select(wallets.c.id).where(wallets.c.kind == bindparam("kind_is"), wallets
 _PEEK = select(wallets.c.balance).where(
     wallets.c.kind == bindparam("kind_is"), wallets.c.owner_id == bindparam("owner_is")
 )
+_PEEK_FREE = select(wallets.c.balance - wallets.c.held).where(
+    wallets.c.kind == bindparam("kind_is"), wallets.c.owner_id == bindparam("owner_is")
+)
 _GET = (
     select(wallets.c.id, wallets.c.balance, wallets.c.held)
     .where(wallets.c.id == bindparam("wallet"))
@@ -80,6 +83,11 @@ def ensure(tx: Tx, kind: str, owner_id: str) -> Wallet:
 def balance(tx: Tx, kind: str, owner_id: str) -> int:
     """Return the credits of an owner; 0 without a wallet. What running turns hold still counts."""
     return tx.value(_PEEK, {"kind_is": kind, "owner_is": owner_id}) or 0
+
+
+def available(tx: Tx, kind: str, owner_id: str) -> int:
+    """Return the credits of an owner that no running turn holds; 0 without a wallet."""
+    return tx.value(_PEEK_FREE, {"kind_is": kind, "owner_is": owner_id}) or 0
 
 
 def award(tx: Tx, kind: str, owner_id: str, amount: int, *, note: str) -> int:

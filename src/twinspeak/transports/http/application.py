@@ -13,7 +13,7 @@ from twinspeak.transports.http.access_log import AccessLog
 from twinspeak.transports.http.boundary import Boundary
 from twinspeak.transports.http.cors import AllowedOrigins, Cors
 from twinspeak.transports.http.safety import SafetyHeaders
-from twinspeak.transports.rest import auth, docs, health, histories, models, turns, user
+from twinspeak.transports.rest import auth, docs, estimate, health, histories, models, turns, user
 from twinspeak.transports.services import Services
 
 ROUTERS = (
@@ -21,6 +21,7 @@ ROUTERS = (
     user.ROUTER,
     histories.ROUTER,
     models.ROUTER,
+    estimate.ROUTER,
     turns.ROUTER,
     health.ROUTER,
     docs.ROUTER,

@@ -63,11 +63,11 @@ def _shown(spec: ModelSpec, default_id: str) -> Model:
         max_output=spec.max_output,
         tools=spec.takes_tools,
         thinking=spec.thinks,
-        credits_per_10k_tokens=_rates(spec.price),
+        credits_per_10k_tokens=rates(spec.price),
     )
 
 
-def _rates(price: Price) -> CreditRates:
-    """Rates are kept in micro-credits a token."""
+def rates(price: Price) -> CreditRates:
+    """Return rates as they are shown; they are kept in micro-credits a token."""
     scale = _TOKENS / 1_000_000
     return CreditRates(input=price.input * scale, cached=price.cached * scale, completion=price.completion * scale)
