@@ -16,7 +16,8 @@ from tests import databases
 from tests.live import EMAIL, PASSWORD
 from twinspeak.settings import Settings
 
-START_S = 40
+START_S = 120
+"""How long a start may take: long, because the machine may be busy with other tests."""
 _URL = re.compile(rb"http://127\.0\.0\.1:\d+")
 
 
