@@ -67,7 +67,7 @@ class Child:
                 raise ChildFailed(f"{self.process.args} said nothing for {within_s:g} s.\n{self.tail()}")
             read = os.read(self.process.stdout.fileno(), 1 << 20)
             if not read:
-                raise ChildFailed(f"{self.process.args} ended.\n{self.tail()}")
+                raise ChildFailed(f"{self.process.args} ended with {self.process.wait(5)}.\n{self.tail()}")
             self._read += read
         line, _, self._read = self._read.partition(b"\n")
         return line

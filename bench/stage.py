@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -98,6 +98,11 @@ class Stage:
         server = self._child(name, *arguments)
         server.pin(self.server_core)
         return server
+
+    def adopt(self, command: Sequence[str], env: Mapping[str, str]) -> Child:
+        """Start somebody else's program, which ends with the stage."""
+        log = self.folder / f"{Path(command[0]).name}.log"
+        return self._stack.enter_context(Child(command, log=log, env=env))
 
     def _child(self, name: str, *arguments: str) -> Child:
         return self._stack.enter_context(Child(module(name, *arguments), log=self.folder / f"{name}.log"))

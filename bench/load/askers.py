@@ -72,6 +72,8 @@ class Asker(ABC):
     @property
     def headers(self) -> dict[str, str]:
         """What every request carries."""
+        if self.job.bearer:
+            return {"Authorization": f"Bearer {self.job.bearer}"}
         return {"x-access-token": self._token} if self._token else {}
 
     def question(self, answer: Answer) -> str:

@@ -17,7 +17,8 @@ class Job(msgspec.Struct, frozen=True):
     """`streams` clients at once, each asking `turns` times; the first question somewhere within `stagger_s`.
 
     `think_s` is the mean of the pauses between two questions of a client (exponential, from `seed`). `tokens` are given
-    to the clients in turn. `args` are `requestArgs`; `question` is what is asked, beside the spell.
+    to the clients in turn (`bearer` goes to other proxies). `args` are `requestArgs`; `question` is what is asked,
+    beside the spell.
 
     `cancel` ends each answer after `at_frame` text frames. `hold` stops there instead, with every stream open until
     `release` is said; `frozen`: and no more read.
@@ -35,6 +36,7 @@ class Job(msgspec.Struct, frozen=True):
     model: str = "bench-model"
     args: dict[str, bool] = {}
     path: str = "/v1/chat/completions"
+    bearer: str = ""
     cancel: Cancel = ""
     hold: Hold = ""
     at_frame: int = 3
