@@ -33,7 +33,7 @@ def query(transport: str, sid: str | None = None, **more: str) -> dict[str, str]
 async def eventually(holds: Callable[[], Any], within: float = WAIT_S) -> None:
     """Wait until something inside the server holds: no client is told of it."""
     async with asyncio.timeout(within):
-        for _ in iter(holds, True):
+        for _ in iter(lambda: bool(holds()), True):
             await asyncio.sleep(0.002)
 
 
