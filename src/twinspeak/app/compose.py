@@ -67,13 +67,8 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
         store = TurnStore(ground.db, lease_s=settings.turn_lease_s, owner=new_id())
         limits = RateLimits()
         auth = Auth(ground.db, Tokens(ground.jwt_secret, settings.jwt_ttl_s), ground.passwords)
-        resolver = Resolver(
-            ground.db,
-            models,
-            limits,
-            cors_origins=settings.cors_origins,
-            twin_rule=Rule("turns_twin", settings.turns_per_minute_twin),
-        )
+        twin_rule = Rule("turns_twin", settings.turns_per_minute_twin)
+        resolver = Resolver(ground.db, models, limits, cors_origins=settings.cors_origins, twin_rule=twin_rule)
         retriever = VaultRetriever(ground.db)
         tools = Runner(Registry([search_uploads_tool(retriever)]))
         ports = TurnPorts(
