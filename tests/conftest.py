@@ -64,6 +64,14 @@ def database(request: pytest.FixtureRequest) -> Iterator[str]:
         yield kind
 
 
+@pytest.fixture
+def sqlite_file() -> Iterator[None]:
+    """For what is about SQLite's file itself, such as a copy of it: run it on SQLite alone."""
+    with databases.using(databases.SQLITE):
+        databases.note(asked=True)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def drops_its_databases() -> Iterator[None]:
     """Keep none but those that tests share."""

@@ -53,11 +53,11 @@ class _State:
 @contextmanager
 def using(kind: str) -> Generator[str]:
     """Make databases of this kind until the block ends."""
-    _State.kind = kind
+    before, _State.kind = _State.kind, kind
     try:
         yield kind
     finally:
-        _State.kind = None
+        _State.kind = before
 
 
 @contextmanager
@@ -81,7 +81,9 @@ def note(*, asked: bool) -> None:
 
 def kind() -> str:
     """Return the kind of database that the present test runs on."""
-    return _State.kind if _State.asked and _State.kind is not None else SQLITE
+    asked = _State.kind if _State.asked else None
+    assert asked is not None, 'this test touches a database: mark it with pytest.mark.usefixtures("database")'
+    return asked
 
 
 def url_for(folder: Path, *, empty: bool = False) -> str:

@@ -61,6 +61,7 @@ def content(folder: Path) -> dict[str, bytes]:
 # -- the file ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("sqlite_file")
 async def test_a_backup_taken_under_load_restores_to_the_books_of_its_moment(tmp_path: Path):
     async with world(tmp_path / "data") as here:
         for _ in range(3):
@@ -283,6 +284,7 @@ def test_damage_is_found_and_repaired_where_that_is_safe(installed: Settings, da
     assert upkeep.check(installed).clean is safe
 
 
+@pytest.mark.usefixtures("sqlite_file")
 async def test_what_a_crash_left_is_found_and_settled(tmp_path: Path):
     async with world(tmp_path / "data") as here:
         here.upstream.script(Reply([*text_steps("Half an answer "), asyncio.Event()]))

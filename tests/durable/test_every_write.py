@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pydantic import SecretStr
 from sqlalchemy import event
 
@@ -49,6 +50,7 @@ def copied_after_every_statement(here: World, folder: Path) -> Generator[list[Pa
             event.remove(writer, name, hook)
 
 
+@pytest.mark.usefixtures("sqlite_file")
 async def test_killed_between_every_two_statements_of_a_turn(tmp_path: Path):
     async with world(tmp_path / "data", credits=1_000) as here:
         here.upstream.script(

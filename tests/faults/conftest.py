@@ -11,7 +11,9 @@ from tests.world import World, all_turns, balances, world
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def here(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[World]:
+async def here(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, database: str
+) -> AsyncGenerator[World]:
     settings = getattr(request.module, "SETTINGS", {})
     async with world(tmp_path_factory.mktemp("faults"), **settings) as made:
         yield made

@@ -18,7 +18,7 @@ from tests.faults.stage import eventually, reached
 from tests.world import World, all_turns, charges, stored, world
 from twinspeak.engine.turn import Turn
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 SETTINGS: dict[str, Any] = {"stream_write_timeout_s": 0.5, "stream_heartbeat_s": 0.05}
 
 PART = "The library opens"

@@ -24,7 +24,7 @@ from tests.fakes.upstream import (
 )
 from tests.world import World, charges, stored, world
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 SETTINGS: dict[str, Any] = {
     "turn_first_token_s": 1,
     "turn_silence_s": 1,

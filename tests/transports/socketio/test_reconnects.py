@@ -14,6 +14,8 @@ from tests.transports.socketio.resuming import SseFollower, reply
 from tests.transports.socketio.socket_followers import PollingFollower, SocketFollower
 from tests.world import World, world
 
+pytestmark = pytest.mark.usefixtures("database")
+
 SEED = 20_261_121
 AT_A_TIME = 12
 FACES = ["sse", "delta", "websocket", "polling"]

@@ -18,6 +18,8 @@ from tests.transports.socketio.resuming import TEXT as LONG
 from tests.transports.socketio.resuming import assert_whole, reply
 from tests.world import World, world
 
+pytestmark = pytest.mark.usefixtures("database")
+
 Frame = tuple[str, dict[str, Any]]
 
 
