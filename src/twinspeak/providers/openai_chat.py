@@ -88,14 +88,20 @@ class OpenAIChatDecoder:
         """Return what `data` completes, in the stream's order."""
         found: list[ModelEvent] = []
         if not self.finished:
-            self._take(lambda: self._sse.feed(data), found)
+            try:
+                self._take(self._sse.feed(data), found)
+            except SseTooLong:
+                self._fail()
         return found
 
     def close(self) -> list[ModelEvent]:
         """Return the last events, the stop at the very end. Raises ProviderFailed."""
         found: list[ModelEvent] = []
         if not self.finished:
-            self._take(self._sse.close, found)
+            try:
+                self._take(self._sse.close(), found)
+            except SseTooLong:
+                self._fail()
         if not self._failure and not self.whole:
             self._fail()
         if self._failure:
@@ -107,12 +113,7 @@ class OpenAIChatDecoder:
         self.finished = True
         return found
 
-    def _take(self, split: Callable[[], list[SseEvent]], found: list[ModelEvent]) -> None:
-        try:
-            events = split()
-        except SseTooLong:
-            self._fail()
-            return
+    def _take(self, events: list[SseEvent], found: list[ModelEvent]) -> None:
         for name, data in events:
             if self.finished:
                 return

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from twinspeak.domain.events import TextDelta, TurnEvent
 from twinspeak.engine.log import LogReader
 
-_BYTES_PER_ANSWER = 16
+_BYTES_PER_ANSWER = 14
 """Cumulative frames of a whole answer stay near this many times its size (contract: about 20, all frames counted)."""
 _ALLOWANCE = 1_536
 """Characters that the first frames may take beyond that, so that a short answer is not held back."""
@@ -49,6 +49,7 @@ class Pacer:
 
     def __init__(self, *, coalesce_ms: int, cumulative: bool) -> None:
         """`coalesce_ms` 0 sends every piece as it comes."""
+        self.coalesces = coalesce_ms > 0
         self._interval_s = coalesce_ms / 1000
         self._cumulative = cumulative and coalesce_ms > 0
         self._spent = 0
@@ -64,7 +65,7 @@ class Pacer:
     @property
     def not_before(self) -> float:
         """The loop time before which no text may go."""
-        return self._sent_at + self._interval_s if self._sent_at is not None and self._interval_s else 0
+        return 0 if self._sent_at is None else self._sent_at + self._interval_s
 
     @property
     def not_after(self) -> float | None:
@@ -86,12 +87,15 @@ async def paced(reader: LogReader, pacer: Pacer, *, heartbeat_s: float) -> Async
     try:
         while True:
             try:
-                event = await reader.next(
-                    idle_s=heartbeat_s,
-                    not_before=pacer.not_before,
-                    text_from=pacer.text_from,
-                    not_after=pacer.not_after,
-                )
+                if pacer.coalesces:
+                    event = await reader.next(
+                        idle_s=heartbeat_s,
+                        not_before=pacer.not_before,
+                        text_from=pacer.text_from,
+                        not_after=pacer.not_after,
+                    )
+                else:
+                    event = await reader.next(idle_s=heartbeat_s)
             except TimeoutError:
                 yield None
                 continue

@@ -4,8 +4,6 @@ Two deliberate departures: ids and retry times are dropped, because a provider's
 that the end of the stream cuts off from its blank line is still delivered, because servers close right after `[DONE]`.
 """
 
-from typing import NamedTuple
-
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -13,11 +11,8 @@ class SseTooLong(ValueError):
     """A line or an event is longer than anything a provider sends."""
 
 
-class SseEvent(NamedTuple):
-    """`name` is empty where the stream gave none; `data` is UTF-8 as sent, lines joined by LF."""
-
-    name: str
-    data: bytes
+SseEvent = tuple[str, bytes]
+"""A name, empty where the stream gave none, and data: UTF-8 as sent, lines joined by LF."""
 
 
 class SseSplitter:
@@ -82,9 +77,7 @@ class SseSplitter:
         for line in lines:
             if not line:
                 if self._data:
-                    found.append(
-                        SseEvent(self._name, self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
-                    )
+                    found.append((self._name, self._data[0] if len(self._data) == 1 else b"\n".join(self._data)))
                     self._data, self._data_size = [], 0
                 self._name = ""
             elif line.startswith(b"data:"):
