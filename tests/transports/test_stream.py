@@ -69,6 +69,14 @@ async def test_a_client_that_takes_nothing_is_given_up():
     assert asyncio.get_running_loop().time() - began >= LIMIT_S
 
 
+async def test_a_client_that_stops_taking_after_a_while_is_given_up_too():
+    client = Client(pause_s=None)
+    began = asyncio.get_running_loop().time()
+    await client.served(client.frames(3, silence_s=LIMIT_S * 2.5))
+    assert (client.got, client.gone) == ([], 1)
+    assert asyncio.get_running_loop().time() - began < LIMIT_S * 20
+
+
 async def test_neither_slow_writes_nor_silence_add_up():
     slow, silent = Client(pause_s=LIMIT_S / 2), Client()
     await asyncio.gather(slow.served(slow.frames(5)), silent.served(silent.frames(3, silence_s=LIMIT_S * 1.5)))
