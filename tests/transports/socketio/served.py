@@ -1,6 +1,7 @@
 """The server as a process of its own, for what can only be measured from outside."""
 
 import asyncio
+import os
 import socket
 import sys
 from asyncio.subprocess import DEVNULL
@@ -58,7 +59,8 @@ async def served(data_dir: Path, **settings: Any) -> AsyncGenerator[Served]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     values = {"data_dir": data_dir, "port": port, "admin_email": EMAIL, "admin_password": PASSWORD, **settings}
-    env = {f"TWINSPEAK_{name.upper()}": str(value) for name, value in values.items() if not name.startswith("openai")}
+    env = dict(os.environ)
+    env |= {f"TWINSPEAK_{name.upper()}": str(value) for name, value in values.items() if not name.startswith("openai")}
     env |= {name.upper(): str(value) for name, value in values.items() if name.startswith("openai")}
     command = (sys.executable, "-m", "twinspeak", "serve")
     process = await asyncio.create_subprocess_exec(*command, env=env, stdout=DEVNULL, stderr=DEVNULL)

@@ -6,7 +6,7 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -28,8 +28,11 @@ GROWTH = 2_000_000
 WAIT_S = 50
 
 
-def long_answer(_: Exchange) -> Reply:
-    return Reply([chunk({"role": "assistant", "content": ""}), *[chunk({"content": PIECE})] * FRAMES, *ending()])
+def long_answer(pause_s: float | None) -> Callable[[Exchange], Reply]:
+    """Return an upstream that says everything at once, or piece by piece."""
+    piece: list[Any] = [chunk({"content": PIECE}), *([] if pause_s is None else [pause_s])]
+
+    return lambda _: Reply([chunk({"role": "assistant", "content": ""}), *piece * FRAMES, *ending()])
 
 
 @asynccontextmanager
@@ -37,7 +40,7 @@ async def warm_server(tmp_path: Path) -> AsyncGenerator[tuple[Served, Upstream]]
     """A server on which readers of every kind have read such an answer."""
     async with AsyncExitStack() as stack:
         upstream = await stack.enter_async_context(Upstream())
-        upstream.default = long_answer
+        upstream.default = long_answer(None)
         settings = {"openai_base_url": upstream.base_url, "default_model": MODEL, "stream_coalesce_ms": 0}
         here = await stack.enter_async_context(served(tmp_path, **settings))
         for mode in ("delta", "delta", ""):
@@ -57,7 +60,8 @@ async def _ask(here: Served, socket_id: str) -> dict[str, Any]:
     async with asyncio.timeout(WAIT_S):
         async with here.http.post(PATHS[Face.REST], json=body, headers=here.auth(here.token)) as response:
             reply = await response.json()
-    assert reply["outputs"] == [(PIECE * FRAMES).strip()] or reply["outputs"] == [PIECE * FRAMES], reply["message"]
+    assert len(reply["outputs"][0]) >= len(PIECE) * FRAMES - 1, reply
+    assert reply["streamingFailed"] is False  # the client is slow, and still there
     return reply
 
 
@@ -83,7 +87,6 @@ async def sse(here: Served, upstream: Upstream, _: AsyncExitStack) -> socket.soc
     before = len(upstream.exchanges)
     connection.sendall(request(here, f"POST {PATHS[Face.SSE]}", body, **{"Content-Type": "application/json"}))
     await eventually(lambda: len(upstream.exchanges) > before, WAIT_S)
-    await asyncio.wait_for(upstream.exchanges[-1].completed.wait(), WAIT_S)
     await here.idle()
     return connection
 
@@ -135,16 +138,44 @@ async def half_open(here: Served, _: Upstream, stack: AsyncExitStack) -> socket.
     return socket.socket()
 
 
-Client = Callable[[Served, Upstream, AsyncExitStack], Awaitable[socket.socket]]
+Client = Callable[[Served, Upstream, AsyncExitStack], Coroutine[Any, Any, socket.socket]]
+
+
+async def frames_read(here: Served, upstream: Upstream) -> int:
+    """Ask as a client that reads, and count the frames."""
+    body = body_of(Face.DELTA)
+    async with here.http.post(PATHS[Face.DELTA], json=body, headers=here.auth(here.token)) as response:
+        return (await response.read()).count(b"data: ")
+
+
+CLIENTS: dict[str, Client] = {"SSE": sse, "WebSocket": websocket, "polling": polling, "half-open": half_open}
 
 
 async def test_clients_that_never_read(tmp_path: Path):
-    clients: dict[str, Client] = {"SSE": sse, "WebSocket": websocket, "polling": polling, "half-open": half_open}
-    grown: dict[str, int] = {}
+    """All of them at once, beside one that reads."""
     async with warm_server(tmp_path) as (here, upstream), AsyncExitStack() as stack:
-        for name, client in clients.items():
-            before = here.memory
-            stack.enter_context(await client(here, upstream, stack))
-            grown[name] = here.memory - before
-    print("grown by", grown)  # noqa: T201 -- the figure that is asked for
-    assert max(grown.values()) <= GROWTH, grown
+        upstream.default = long_answer(0.0001)
+        before = here.memory
+        async with asyncio.TaskGroup() as group:
+            deaf_ones = [group.create_task(client(here, upstream, stack)) for client in CLIENTS.values()]
+            reading = group.create_task(frames_read(here, upstream))
+        grown = here.memory - before
+        for each in deaf_ones:
+            stack.enter_context(each.result())
+    assert reading.result() > FRAMES * 0.9  # so many could have been sent to each
+    assert grown <= GROWTH
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", CLIENTS)
+async def test_a_client_that_never_reads(tmp_path: Path, name: str, record_property: Callable[[str, object], None]):
+    async with warm_server(tmp_path) as (here, upstream), AsyncExitStack() as stack:
+        upstream.default = long_answer(0.0001)
+        await frames_read(here, upstream)
+        before = here.memory
+        stack.enter_context(await CLIENTS[name](here, upstream, stack))
+        grown = here.memory - before
+    record_property("grown", grown)
+    print(name, "grown by", grown)  # noqa: T201 -- the figure that is asked for, with -s
+    assert grown <= GROWTH
