@@ -176,7 +176,7 @@ def _end_if_left(folder: Path) -> None:
     """Stop the server of a run that was killed: one whose users have all gone."""
     try:
         users: list[int] = json.loads((folder / "data" / ".handle_pids.json").read_text())
-        if not users or any(psutil.pid_exists(user) for user in users):
+        if any(psutil.pid_exists(user) for user in users):
             return
         postmaster = int((folder / "data" / "postmaster.pid").read_text().split()[0])
         if str(folder) in " ".join(psutil.Process(postmaster).cmdline()):

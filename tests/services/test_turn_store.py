@@ -160,4 +160,7 @@ async def test_finishing_survives_the_cancellation_of_its_task(world: World, sto
     with pytest.raises(asyncio.CancelledError):
         await finishing
 
+    async with asyncio.timeout(10):
+        while wallet_of(world, "institution", world.oak.id).held:  # noqa: ASYNC110 -- nobody is told of it any more
+            await asyncio.sleep(0.01)
     assert (await store.finish(end_of(plan, charge=7))).credits == 3

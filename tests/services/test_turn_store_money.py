@@ -252,11 +252,12 @@ class TestMany:
             database.close()
 
         assert problems == []
-        assert sum(charged) == CREDITS
+        # What others hold may be all that is left, whenever a turn asks: so not every credit need have been spent.
+        assert CREDITS // 2 < sum(charged) <= CREDITS
         pool = world.db.write_sync(lambda tx: wallets.ensure(tx, "institution", world.oak.id))
-        assert (pool.balance, pool.held) == (0, 0)
+        assert (pool.balance, pool.held) == (CREDITS - sum(charged), 0)
         spent = [world.db.read_sync(lambda tx, u=user: users.by_id(tx, u)) for user in (world.ada, world.bob)]
-        assert sum(user.credits_used for user in spent if user) == CREDITS
+        assert sum(user.credits_used for user in spent if user) == sum(charged)
 
 
 def test_the_ledger_refuses_a_second_charge_of_a_turn(tmp_path: Path, database: str) -> None:
