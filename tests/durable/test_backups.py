@@ -1,13 +1,14 @@
 """Backup, restore and check over real files, and beside a real server."""
 
 import asyncio
+import io
 import json
 import os
 import shutil
 import sqlite3
 import stat
 import tarfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,24 @@ def test_names_that_lead_elsewhere_are_refused(installed: Settings, tmp_path: Pa
         crafted.add(tmp_path / "manifest.json", "manifest.json")
     with pytest.raises(OperatorError, match="does not belong"):
         restore(installed, tmp_path / "evil.tar.gz", force=True)
+
+
+@pytest.mark.parametrize("change", [lambda raw: raw[:-1] + b"X", lambda raw: raw + b"X", lambda raw: raw[:-1]])
+def test_a_file_that_is_not_what_the_manifest_says_is_refused(
+    installed: Settings, tmp_path: Path, change: Callable[[bytes], bytes]
+):
+    made = back_up(installed, tmp_path / "b")
+    with tarfile.open(made.file) as source, tarfile.open(tmp_path / "evil.tar.gz", "w:gz") as crafted:
+        for member in source.getmembers():
+            file = source.extractfile(member)
+            assert file is not None
+            raw = file.read()
+            if member.name == "data/jwt.secret":
+                raw = change(raw)
+                member.size = len(raw)
+            crafted.addfile(member, io.BytesIO(raw))
+    with pytest.raises(OperatorError, match="damaged"):
+        restore(settings_of(tmp_path / "new"), tmp_path / "evil.tar.gz", force=False)
 
 
 def test_links_are_refused(installed: Settings, tmp_path: Path):
