@@ -178,10 +178,11 @@ def _end_if_left(folder: Path) -> None:
         users: list[int] = json.loads((folder / "data" / ".handle_pids.json").read_text())
         if any(psutil.pid_exists(user) for user in users):
             return
-        postmaster = int((folder / "data" / "postmaster.pid").read_text().split()[0])
-        if str(folder) in " ".join(psutil.Process(postmaster).cmdline()):
-            os.kill(postmaster, signal.SIGINT)
-            psutil.Process(postmaster).wait(10)
+        told = folder / "data" / "postmaster.pid"
+        postmaster = psutil.Process(int(told.read_text().split()[0])) if told.exists() else None
+        if postmaster is not None and str(folder) in " ".join(postmaster.cmdline()):
+            postmaster.send_signal(signal.SIGINT)
+            postmaster.wait(10)
     except (OSError, ValueError, IndexError, psutil.Error):
         return
     shutil.rmtree(folder, ignore_errors=True)
