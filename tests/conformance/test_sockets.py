@@ -83,7 +83,7 @@ async def test_events_and_binary_are_acknowledged(connect: Connect, here: World)
         assert await client.call("register", {"token": here.token}, b"\x01") == REGISTERED
         assert (await client.call("cancel_request", "malformed"))["error"]["code"] == "invalid_request"
         await client.emit("unknown event", {"x": 1})
-        assert await client.call("cancel_streaming") == {"success": True, "muted": []}
+        assert (await client.call("cancel_streaming"))["success"] is True
 
 
 async def test_a_client_cancels(connect: Connect, here: World):

@@ -177,7 +177,7 @@ async def test_a_page_gets_only_the_turns_of_twins_that_allow_it(tmp_path: Path)
 
 
 async def test_a_thousand_sockets_of_one_user(tmp_path: Path):
-    async with world(tmp_path, default_model=MODEL, sockets_per_user=50, trusted_proxies=("127.0.0.1",)) as here:
+    async with world(tmp_path, default_model=MODEL, socket_probe_s=60, trusted_proxies=("127.0.0.1",)) as here:
         async with AsyncExitStack() as stack:
             connector = aiohttp.TCPConnector(limit=0)
             http = await stack.enter_async_context(aiohttp.ClientSession(here.server.url, connector=connector))
