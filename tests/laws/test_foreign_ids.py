@@ -38,6 +38,7 @@ BODIES: dict[str, dict[str, Any]] = {
     REST: QUESTION,
     SSE: QUESTION,
     CHAT: {"messages": [{"role": "user", "content": "What is a digital twin?"}]},
+    "POST /api/ai/estimate": QUESTION,
     "POST /api/user/histories": {},
     "PUT /api/user/me": {"password": "wrong horse battery", "newPassword": "battery horse staple"},
 }
@@ -57,6 +58,7 @@ PLACES: dict[str, dict[str, str]] = {
         **{f"header {name}": "course" for name in wire.CONVERSATION_HEADERS},
         **{f"header {name}": "assistant" for name in wire.ASSISTANT_HEADERS},
     },
+    "POST /api/ai/estimate": ASKED,
     "GET /api/ai/turns/{turnId}/events": {"path turnId": "turn", f"header {wire.LAST_EVENT_ID}": "cursor"},
     "POST /api/ai/turns/{turnId}/cancel": {"path turnId": "turn"},
     "POST /api/user/histories": {"body institution": "twin", "body course_id": "course", "body historyId": "turn"},
