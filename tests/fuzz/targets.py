@@ -186,7 +186,7 @@ def fuzz_orders(data: bytes) -> None:
         if letter == "s":
             world.server_sends(argument if number % 3 == 0 else f"{number} €")
         elif letter == "c":
-            world.client_says(argument if number % 3 == 0 else f"{number} €")
+            world.client_says(argument[:100] if number % 3 == 0 else f"{number} €")
         elif letter == "t":
             world.time_passes(len(argument))
         elif letter == "l":

@@ -46,14 +46,10 @@ LAWS = {
     "gemini": Law(GeminiDecoder, wires.read_gemini),
     "openai_responses": Law(ResponsesDecoder, wires.read_responses, "responses-*"),
 }
-OWN: list[Path] = []
-REAL: list[Path] = []
-OF: dict[Path, Law] = {}
-for vendor, its_law in LAWS.items():
-    its_own, its_real = wires.recordings(vendor, its_law.pattern)
-    OWN += its_own
-    REAL += its_real
-    OF |= dict.fromkeys([*its_own, *its_real], its_law)
+FOUND = [(law, *wires.recordings(vendor, law.pattern)) for vendor, law in LAWS.items()]
+OWN = [path for _, own, _ in FOUND for path in own]
+REAL = [path for _, _, real in FOUND for path in real]
+OF = {path: law for law, own, real in FOUND for path in [*own, *real]}
 
 Outcome = tuple[list[ModelEvent], dict[str, Any] | None]
 

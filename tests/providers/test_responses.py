@@ -195,7 +195,9 @@ class TestWhichWire:
     async def test_who_is_refused_summaries_is_asked_without(self, upstream: Upstream, client: TrustedClient):
         vendor = self.vendor(client, upstream.base_url, "responses")
         refusal = error_reply(400, "Your organization must be verified", code="unsupported_value")
-        refusal.steps[0] = bytes(refusal.steps[0]).replace(b'"param": null', b'"param": "reasoning.summary"')  # type: ignore[arg-type]
+        (body,) = refusal.steps
+        assert isinstance(body, bytes)
+        refusal.steps = [body.replace(b'"param": null', b'"param": "reasoning.summary"')]
         upstream.script(refusal)
         for _ in range(2):
             events = await self.ask(vendor.provider, asked())

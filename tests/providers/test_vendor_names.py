@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from twinspeak.domain.errors import ModelUnavailable, OperatorError
@@ -74,4 +75,4 @@ async def test_one_key_is_enough_to_answer(client: TrustedClient, keys: Keys, de
 @pytest.mark.parametrize("name", ["gemini", "xai", "mistral"])
 async def test_an_address_that_cannot_be_asked_stops_the_start(client: TrustedClient, name: str):
     with pytest.raises(OperatorError, match=f"{name.upper()}_BASE_URL"):
-        configured(client, Keys(**{name: Access("k", "ftp://x")}))
+        configured(client, msgspec.structs.replace(Keys(), **{name: Access("k", "ftp://x")}))
