@@ -40,8 +40,14 @@ BODIES: dict[str, dict[str, Any]] = {
     CHAT: {"messages": [{"role": "user", "content": "What is a digital twin?"}]},
     "POST /api/ai/estimate": QUESTION,
     "POST /api/user/histories": {},
+    "POST /api/user/renameHistory": {"course_name": "Another name"},
+    "POST /api/user/renameHistory body institution": {"course_id": 7, "course_name": "Another name"},
+    "POST /api/user/clearHistory body institution": {"course_id": 7},
+    "PUT /api/user/history/{id}": {"favorite": True},
+    "POST /api/user/feedback": {"text": "Well said."},
     "PUT /api/user/me": {"password": "wrong horse battery", "newPassword": "battery horse staple"},
 }
+"""By route, or by route and place where one place asks for more beside it."""
 ASKED = {
     "body requestArgs.institutionPublicId": "public",
     "body requestArgs.assistantId": "assistant",
@@ -62,6 +68,14 @@ PLACES: dict[str, dict[str, str]] = {
     "GET /api/ai/turns/{turnId}/events": {"path turnId": "turn", f"header {wire.LAST_EVENT_ID}": "cursor"},
     "POST /api/ai/turns/{turnId}/cancel": {"path turnId": "turn"},
     "POST /api/user/histories": {"body institution": "twin", "body course_id": "course", "body historyId": "turn"},
+    "POST /api/user/favorites": {"body institution": "twin"},
+    "POST /api/user/courses": {"body institution": "twin"},
+    "POST /api/user/renameHistory": {"body institution": "twin", "body course_id": "course", "body id": "turn"},
+    "POST /api/user/clearHistory": {"body institution": "twin", "body course_id": "course", "body id": "turn"},
+    "GET /api/user/history/{id}/thinking": {"path id": "turn"},
+    "GET /api/user/history/{id}/sources": {"path id": "turn"},
+    "PUT /api/user/history/{id}": {"path id": "turn"},
+    "POST /api/user/feedback": {"body historyId": "turn"},
     "PUT /api/user/me": {"body resetCodeId": "reset"},
 }
 """Route -> place -> kind of id."""
@@ -263,7 +277,7 @@ async def call(here: World, caller: Person, route: str, place: str, value: Any) 
     """Call a route with an id in one place; return all there is to see, without what is new each time."""
     method, _, path = route.partition(" ")
     where, _, name = place.partition(" ")
-    body = json.loads(json.dumps(BODIES.get(route)))
+    body = json.loads(json.dumps(BODIES.get(f"{route} {place}", BODIES.get(route, {}))))
     headers = here.server.auth(caller.token)
     if where == "path":
         path = path.replace(f"{{{name}}}", value)

@@ -15,12 +15,12 @@ from twinspeak.domain.ids import new_id, new_uuid
 from twinspeak.domain.institution import Institution
 from twinspeak.domain.models import ModelSpec
 from twinspeak.domain.people import Membership, User
-from twinspeak.domain.turn import Ask, Face, TurnEnd, TurnPlan, TurnState
+from twinspeak.domain.turn import Ask, Face, Passage, ThinkingPart, TurnEnd, TurnPlan, TurnState
 from twinspeak.identity.passwords import Cost, Passwords
 from twinspeak.identity.tokens import Tokens
 from twinspeak.persistence.db import Database
 from twinspeak.persistence.repos import assistants, institutions, memberships, users
-from twinspeak.persistence.scope import SYSTEM
+from twinspeak.persistence.scope import SYSTEM, scoped
 from twinspeak.persistence.tables import institutions as institution_table
 from twinspeak.persistence.tables import memberships as membership_table
 from twinspeak.services.asking import Resolver
@@ -136,20 +136,40 @@ class Stage:
         plan = await self.plan(caller, question, **fields)
         await self.turns.begin(plan, wanted=0, least=0)
         if state is not TurnState.RUNNING:
-            end = TurnEnd(
-                turn_id=plan.ask.turn_id,
-                state=state,
-                output=answer,
-                usage=Usage(),
-                charge=0,
-                duration_ms=5,
-                first_token_ms=1,
-            )
-            await self.turns.finish(end)
+            await self.end(plan, answer, state=state)
         return plan.ask.turn_id
 
+    async def end(self, plan: TurnPlan, answer: str, **fields: Any) -> None:
+        """Finish a turn that was begun."""
+        end = TurnEnd(
+            turn_id=plan.ask.turn_id,
+            state=TurnState.DONE,
+            output=answer,
+            usage=Usage(),
+            charge=0,
+            duration_ms=5,
+            first_token_ms=1,
+        )
+        await self.turns.finish(msgspec.structs.replace(end, **fields))
+
+    async def thoughtful_turn(self, caller: Caller) -> str:
+        """Run a turn with reasoning and a source; return its id."""
+        plan = await self.plan(caller)
+        await self.turns.begin(plan, wanted=0, least=0)
+        thought = ThinkingPart(round=0, text="Let me see", signature="s", model="m", duration_ms=12)
+        leaves = Passage(number=1, chunk_id=new_id(), document_id=new_id(), document_name="Oaks", text="Leaves. " * 100)
+        await self.end(plan, "Well [1].", thinking=(thought,), passages=(leaves,))
+        return plan.ask.turn_id
+
+    def row(self, table: Any, *conditions: Any) -> Any:
+        """Return the one row there is."""
+        [row] = self.db.read_sync(lambda tx: tx.all(scoped(SYSTEM, select(table).where(*conditions))))
+        return row
+
     def column(self, column: Any, *conditions: Any) -> list[Any]:
-        return [row[0] for row in self.db.read_sync(lambda tx: tx.all(select(column).where(*conditions)))]
+        return [
+            row[0] for row in self.db.read_sync(lambda tx: tx.all(scoped(SYSTEM, select(column).where(*conditions))))
+        ]
 
 
 def ask(caller: Caller, question: str = "Why?", **fields: Any) -> Ask:

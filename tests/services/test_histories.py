@@ -9,10 +9,11 @@ from twinspeak.domain.errors import InvalidId, NotAMember, NotFound
 from twinspeak.domain.ids import new_id
 from twinspeak.domain.turn import TurnState
 from twinspeak.services.histories import Histories, HistoryFilter
+from twinspeak.services.places import CURRENT
 
 
-async def outputs(stage: Stage, caller: Caller, institution_id: str | None = None, **wanted: object) -> list[str]:
-    found = await Histories(stage.db).list(caller, HistoryFilter(**wanted), institution_id=institution_id)  # pyright: ignore[reportArgumentType]
+async def outputs(stage: Stage, caller: Caller, place: str | None = CURRENT, **wanted: object) -> list[str]:
+    found = await Histories(stage.db).list(caller, HistoryFilter(**wanted), place=place)  # pyright: ignore[reportArgumentType]
     return [record.output for record in found]
 
 

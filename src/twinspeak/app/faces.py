@@ -11,6 +11,7 @@ from twinspeak.engine.replay import log_of
 from twinspeak.providers.directory import Directory
 from twinspeak.services.asking import Resolver
 from twinspeak.services.auth import Auth
+from twinspeak.services.conversations import Conversations
 from twinspeak.services.histories import Histories
 from twinspeak.services.origins import Origins
 from twinspeak.services.profiles import Profiles
@@ -95,6 +96,7 @@ def _services(settings: Settings, core: Core, hub: Hub, audience: Audience) -> S
         auth=core.auth,
         profiles=Profiles(db),
         histories=Histories(db),
+        conversations=Conversations(db),
         limits=core.limits,
         turns=core.turns,
         records=core.store,

@@ -352,3 +352,4 @@ class TurnRecord(msgspec.Struct, frozen=True):
     passages_only: bool = False
     favorite_name: str = ""
     thumb: str = ""
+    face: str = ""

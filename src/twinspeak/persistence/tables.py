@@ -287,6 +287,25 @@ turn_details = _table(
     tenant="own",
 )
 
+feedbacks = _table(
+    "feedbacks",
+    _id(),
+    _ref("institution_id", "institutions", null=True),
+    _ref("user_id", "users"),
+    _ref("turn_id", "turns", null=True),
+    _text("comment"),
+    _word("thumb", ""),
+    _text("context", "{}"),
+    _word("status", "active"),
+    _time("created"),
+    _one_of("thumb", "", "up", "down"),
+    _one_of("status", "active", "deleted"),
+    ForeignKeyConstraint(["turn_id", "institution_id"], ["turns.id", "turns.institution_id"]),
+    Index(None, "institution_id", "created"),
+    Index(None, "user_id", "created"),
+    tenant="own",
+)
+
 holds = _table(
     "holds",
     Column("turn_id", Words(24), ForeignKey("turns.id"), primary_key=True),

@@ -1,14 +1,27 @@
 """One's own saved turns (reference 4.1). Values only: what is cut short for a list is for `transports.rest.render`."""
 
-from twinspeak.domain.caller import Caller, Scope, scope_of
-from twinspeak.domain.errors import InvalidId, NotAMember, NotFound
+import msgspec
+
+from twinspeak.domain.caller import Caller
+from twinspeak.domain.errors import InvalidId, NotFound
 from twinspeak.domain.ids import parse_id
+from twinspeak.domain.institution import Institution
 from twinspeak.domain.turn import TurnRecord
 from twinspeak.persistence.db import Database, Tx
 from twinspeak.persistence.repos import memberships, turns
 from twinspeak.persistence.repos.turns import HistoryFilter
+from twinspeak.services.places import CURRENT, Place, scope_in
 
-__all__ = ["Histories", "HistoryFilter"]
+__all__ = ["Everywhere", "Histories", "HistoryFilter"]
+
+
+class Everywhere(msgspec.Struct, frozen=True):
+    """Records of all of a person's places. `matched` would have been found without a limit, of `total` there are."""
+
+    records: list[TurnRecord]
+    matched: int
+    total: int
+    twins: dict[str, Institution]
 
 
 class Histories:
@@ -19,38 +32,65 @@ class Histories:
         self._db = db
 
     async def list(
-        self, caller: Caller, wanted: HistoryFilter | None = None, *, institution_id: str | None = None
+        self, caller: Caller, wanted: HistoryFilter | None = None, *, place: Place = CURRENT
     ) -> list[TurnRecord]:
-        """Return the caller's records that match, oldest first: the newest `limit` of them.
+        """Return the caller's records of a place that match, oldest first: the newest `limit` of them.
 
-        Of the caller's active twin (the personal ones when there is none), or of the twin `institution_id`. A record
-        asked for by its id is found in whichever of the caller's twins it is. Raises InvalidId, NotAMember (unknown,
-        foreign and inactive twins alike) and NotFound (unknown and foreign records alike).
+        A record asked for by its id, with `CURRENT`, is found in whichever of the caller's places it is. Raises
+        InvalidId, NotAMember (unknown, foreign and inactive twins alike) and NotFound (unknown and foreign records
+        alike).
         """
         wanted = wanted or HistoryFilter()
-        return await self._db.read(lambda tx: _list(tx, caller, wanted, institution_id))
+        return await self._db.read(lambda tx: _list(tx, caller, wanted, place))
+
+    async def everywhere(self, caller: Caller, wanted: HistoryFilter) -> Everywhere:
+        """Return the caller's records of all twins that he is an active member of, and the personal ones.
+
+        Raises InvalidId and NotFound, as `list` does.
+        """
+        return await self._db.read(lambda tx: _everywhere(tx, caller, wanted))
+
+    async def record(self, caller: Caller, history_id: str) -> TurnRecord:
+        """Return one record with all details, reasoning too. Raises InvalidId and NotFound."""
+        return await self._db.read(lambda tx: _record(tx, caller, history_id))
 
 
-def _list(tx: Tx, caller: Caller, wanted: HistoryFilter, institution_id: str | None) -> list[TurnRecord]:
-    scope = _scope(tx, caller, institution_id)
+def _list(tx: Tx, caller: Caller, wanted: HistoryFilter, place: Place) -> list[TurnRecord]:
+    scope = scope_in(tx, caller, place)
     if wanted.history_id is None:
         return turns.history(tx, scope, wanted)
-    history_id = parse_id(wanted.history_id)
-    if history_id is None:
-        raise InvalidId(param="historyId")
+    history_id = _parsed(wanted.history_id)
     home = turns.scope_of_turn(tx, caller.user_id, history_id)
     records = turns.history(tx, home, HistoryFilter(history_id=history_id)) if home else []
-    if not records or (institution_id is not None and home != scope):
+    if not records or (place != CURRENT and home != scope):
         raise NotFound(param="historyId")
     return records
 
 
-def _scope(tx: Tx, caller: Caller, institution_id: str | None) -> Scope:
-    if institution_id is None:
-        return scope_of(caller, caller.institution_id)
-    parsed = parse_id(institution_id)
+def _everywhere(tx: Tx, caller: Caller, wanted: HistoryFilter) -> Everywhere:
+    if wanted.history_id is not None:
+        wanted = msgspec.structs.replace(wanted, history_id=_parsed(wanted.history_id))
+    records = turns.history_everywhere(tx, caller.user_id, wanted)
+    if wanted.history_id is not None and not records:
+        raise NotFound(param="historyId")
+    matched, total = turns.count_everywhere(tx, caller.user_id, wanted)
+    twins = {twin.id: twin for _, twin in memberships.of_user(tx, caller.user_id)}
+    return Everywhere(records=records, matched=matched, total=total, twins=twins)
+
+
+def _record(tx: Tx, caller: Caller, history_id: str) -> TurnRecord:
+    parsed = _parsed(history_id)
+    home = turns.scope_of_turn(tx, caller.user_id, parsed)
+    if home is None or not turns.history(tx, home, HistoryFilter(history_id=parsed)):
+        raise NotFound(param="historyId")
+    record = turns.record(tx, home, parsed)
+    if record is None:
+        raise NotFound(param="historyId")
+    return record
+
+
+def _parsed(history_id: str) -> str:
+    parsed = parse_id(history_id)
     if parsed is None:
-        raise InvalidId(param="institution")
-    if memberships.twin(tx, caller.user_id, parsed) is None:
-        raise NotAMember
-    return scope_of(caller, parsed)
+        raise InvalidId(param="historyId")
+    return parsed

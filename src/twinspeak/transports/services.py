@@ -18,6 +18,7 @@ from twinspeak.engine.registry import TurnRegistry
 from twinspeak.engine.turn import Turn
 from twinspeak.services.asking import Preview
 from twinspeak.services.auth import Auth
+from twinspeak.services.conversations import Conversations
 from twinspeak.services.histories import Histories
 from twinspeak.services.profiles import Profiles
 from twinspeak.services.rate_limits import RateLimits, Rule
@@ -142,6 +143,7 @@ class Services:
     auth: Auth
     profiles: Profiles
     histories: Histories
+    conversations: Conversations
     limits: RateLimits
     turns: TurnRegistry
     records: TurnRecords

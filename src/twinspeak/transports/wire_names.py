@@ -42,6 +42,17 @@ EXPOSED_HEADERS: Final = (
 TOKEN_FIELD: Final = "token"  # noqa: S105 - the name of a field
 """The access token in a JSON body (POST), and in the query where that is allowed."""
 
+# -- addresses that records name (`api`) ------------------------------------------------------------------------------
+
+QANDA_PATH: Final = "/api/ai/personal/qanda"
+QANDA_STREAM_PATH: Final = "/api/ai/personal-stream/qanda-stream"
+CHAT_PATH: Final = "/api/ai/chat/completions"
+
+# -- what an answer is thought of -------------------------------------------------------------------------------------
+
+THUMBS: Final = {"up": "a good answer", "down": "a bad one"}
+"""A dict, for health speaks of up and down too."""
+
 # -- event types of the SSE face (contract 4.1) -----------------------------------------------------------------------
 
 CONNECTED: Final = "connected"

@@ -63,6 +63,7 @@ class World:
     auth: Any = field(default_factory=FakeAuth)
     profiles: Any = None
     histories: Any = None
+    conversations: Any = None
     turns: Any = None
     records: Any = None
     models: Any = field(default_factory=FakeModels)

@@ -11,10 +11,12 @@ from tests.engine.fakes import FakeModels, FakeObserver, FakeProvider, FakeRetri
 from tests.services.conftest import db, stage
 from tests.services.stage import PASSWORD, Models, Stage
 from tests.transports.http.harness import World, served
+from tests.transports.rest.ada import Ada
 from twinspeak.domain.people import User
 from twinspeak.engine.limits import TurnLimits
 from twinspeak.engine.ports import TurnPorts
 from twinspeak.engine.registry import TurnRegistry
+from twinspeak.services.conversations import Conversations
 from twinspeak.services.histories import Histories
 from twinspeak.services.origins import Origins
 from twinspeak.services.profiles import Profiles
@@ -62,6 +64,7 @@ async def house(stage: Stage) -> AsyncIterator[House]:
         auth=stage.auth,
         profiles=Profiles(stage.db),
         histories=Histories(stage.db),
+        conversations=Conversations(stage.db),
         limits=stage.limits,
         turns=turns,
         records=stage.turns,
@@ -78,3 +81,16 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
     body: dict[str, Any] = answer.json()
     assert body["success"] is False
     return answer.status_code, body["error"]["code"]
+
+
+@pytest.fixture
+async def ada(house: House) -> Ada:
+    stage = house.stage
+    person = stage.person()
+    elm, oak = stage.twin("Elm"), stage.twin("Oak")
+    stage.join(person, elm)
+    stage.join(person, oak)
+    header = await house.sign_in()
+    made = Ada(house.client, stage, header, await stage.auth.authenticate(header["x-access-token"]))
+    made.oak, made.elm = oak, elm
+    return made

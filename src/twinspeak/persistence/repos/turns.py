@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, bindparam, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select
 
 from twinspeak.domain.assistant import Assistant
 from twinspeak.domain.caller import Scope
@@ -29,7 +29,8 @@ SEARCH_MAX = 1000
 class HistoryFilter(msgspec.Struct, frozen=True):
     """Which records (reference 4.1). `before` and `after` are epoch milliseconds, both exclusive.
 
-    `search` is free text over question and answer, letter case does not count. `limit` is clamped to 1..1000.
+    `search` is free text over question and answer, letter case does not count. `limit` is clamped to 1..1000. `faces`
+    are those that a question may have come in by; `favorites` asks for favourites alone.
     """
 
     limit: int = LIST_LIMIT
@@ -38,6 +39,8 @@ class HistoryFilter(msgspec.Struct, frozen=True):
     after: int | None = None
     history_id: str | None = None
     search: str = ""
+    faces: tuple[str, ...] | None = None
+    favorites: bool = False
 
 
 class Conversation(msgspec.Struct, frozen=True):
@@ -54,7 +57,7 @@ _RECORD = [
         "id", "created", "state", "institution_id", "user_id", "course_id", "course_name", "question", "output",
         "model", "usage_input", "usage_cached", "usage_completion", "usage_estimated", "credits", "duration_ms",
         "first_token_ms", "assistant_id", "failure", "moderated", "stop_reason", "thinking_count", "favorite",
-        "settlement", "passages_only", "favorite_name", "thumb",
+        "settlement", "passages_only", "favorite_name", "thumb", "face",
     )
 ]  # fmt: skip
 _NEWEST_FIRST = (turns.c.created.desc(), turns.c.id.desc())
@@ -84,23 +87,20 @@ _LATEST = ScopedStatement(
     .limit(1)
 )
 _PERSONAS = select(assistants.c.id, assistants.c.name, assistants.c.picture_url)
+_WITH_HOME = turns.outerjoin(
+    memberships,
+    (memberships.c.institution_id == turns.c.institution_id)
+    & (memberships.c.user_id == turns.c.user_id)
+    & (memberships.c.status == "active"),
+).outerjoin(institutions, institutions.c.id == turns.c.institution_id)
+_AT_HOME = turns.c.institution_id.is_(None) | (memberships.c.id.is_not(None) & (institutions.c.status == "active"))
 _HOME = scoped(
     SYSTEM,
     select(turns.c.institution_id)
-    .select_from(
-        turns.outerjoin(
-            memberships,
-            (memberships.c.institution_id == turns.c.institution_id)
-            & (memberships.c.user_id == turns.c.user_id)
-            & (memberships.c.status == "active"),
-        ).outerjoin(institutions, institutions.c.id == turns.c.institution_id)
-    )
-    .where(
-        turns.c.id == bindparam("turn"),
-        turns.c.user_id == bindparam("user"),
-        turns.c.institution_id.is_(None) | (memberships.c.id.is_not(None) & (institutions.c.status == "active")),
-    ),
+    .select_from(_WITH_HOME)
+    .where(turns.c.id == bindparam("turn"), turns.c.user_id == bindparam("user"), _AT_HOME),
 )
+_SHOWN = (turns.c.state.in_(HISTORY), turns.c.forgotten.is_(False))
 
 _thinking = msgspec.json.Decoder(tuple[ThinkingPart, ...])
 _tools = msgspec.json.Decoder(tuple[ToolUse, ...])
@@ -121,20 +121,39 @@ def record(tx: Tx, scope: Scope, turn_id: str) -> TurnRecord | None:
     if row is None:
         return None
     details = tx.scoped(scope, _DETAILS, {"turn": turn_id}).first()
-    return _record(row, details, _personas(tx, [row]))
+    return _record(row, details, personas(tx, [row]))
 
 
 def history(tx: Tx, scope: Scope, wanted: HistoryFilter) -> list[TurnRecord]:
     """Return records of the scope's user, oldest first: the newest `limit` of those that match (reference 4.1)."""
-    conditions = [turns.c.state.in_(HISTORY), turns.c.forgotten.is_(False), *_matching(wanted)]
+    return _listed(tx, scope, select(*_RECORD), wanted)
+
+
+def history_everywhere(tx: Tx, user_id: str, wanted: HistoryFilter) -> list[TurnRecord]:
+    """As `history`, of all the twins that the user is an active member of, and of the personal space."""
+    return _listed(tx, SYSTEM, _everywhere(*_RECORD, user_id=user_id), wanted)
+
+
+def count_everywhere(tx: Tx, user_id: str, wanted: HistoryFilter) -> tuple[int, int]:
+    """Return how many records `history_everywhere` would find without its limit, and how many there are at all."""
+    counted = _everywhere(func.count(), user_id=user_id).where(*_SHOWN)
+    return tx.value(scoped(SYSTEM, counted.where(*_matching(wanted)))), tx.value(scoped(SYSTEM, counted))
+
+
+def _everywhere(*columns: Any, user_id: str) -> Select[*tuple[Any, ...]]:  # noqa: ANN401 -- whatever can be selected
+    """Select from one user's turns, but for those in twins that he is no active member of any more."""
+    return select(*columns).select_from(_WITH_HOME).where(turns.c.user_id == user_id, _AT_HOME)
+
+
+def _listed(tx: Tx, scope: Scope, statement: Select[*tuple[Any, ...]], wanted: HistoryFilter) -> list[TurnRecord]:
     limit = max(1, min(wanted.limit, LIST_LIMIT_MAX))
-    statement = select(*_RECORD).where(*conditions).order_by(*_NEWEST_FIRST).limit(limit)
-    rows = tx.all(scoped(scope, statement))
+    found = statement.where(*_SHOWN, *_matching(wanted)).order_by(*_NEWEST_FIRST).limit(limit)
+    rows = tx.all(scoped(scope, found))
     if not rows:
         return []
     by_turn = {row.turn_id: row for row in tx.scoped(scope, _LIST_DETAILS, {"ids": [row.id for row in rows]})}
-    personas = _personas(tx, rows)
-    return [_record(row, by_turn.get(row.id), personas) for row in reversed(rows)]
+    known = personas(tx, rows)
+    return [_record(row, by_turn.get(row.id), known) for row in reversed(rows)]
 
 
 def conversation(tx: Tx, scope: Scope, course_id: int, *, remember: int) -> Conversation | None:
@@ -166,12 +185,16 @@ def _matching(wanted: HistoryFilter) -> Iterable[ColumnElement[bool]]:
         yield turns.c.created > wanted.after
     if wanted.history_id is not None:
         yield turns.c.id == wanted.history_id
+    if wanted.faces is not None:
+        yield turns.c.face.in_(wanted.faces)
+    if wanted.favorites:
+        yield turns.c.favorite.is_(True)
     if wanted.search:
         words = wanted.search[:SEARCH_MAX]
         yield turns.c.question.icontains(words, autoescape=True) | turns.c.output.icontains(words, autoescape=True)
 
 
-def _personas(tx: Tx, rows: Sequence[Row[Any]]) -> dict[str, Assistant]:
+def personas(tx: Tx, rows: Sequence[Row[Any]]) -> dict[str, Assistant]:
     """Return name and picture of the assistants that these records ran under, also of ones deleted since."""
     ids = {row.assistant_id for row in rows if row.assistant_id is not None}
     if not ids:
@@ -180,7 +203,7 @@ def _personas(tx: Tx, rows: Sequence[Row[Any]]) -> dict[str, Assistant]:
     return {row.id: Assistant(id=row.id, name=row.name, picture_url=row.picture_url) for row in found}
 
 
-def _record(row: Row[Any], details: Row[Any] | None, personas: dict[str, Assistant]) -> TurnRecord:
+def _record(row: Row[Any], details: Row[Any] | None, known: dict[str, Assistant]) -> TurnRecord:
     kept: dict[str, str] = {} if details is None else as_dict(details)
     return TurnRecord(
         id=row.id,
@@ -197,7 +220,7 @@ def _record(row: Row[Any], details: Row[Any] | None, personas: dict[str, Assista
         credits=row.credits,
         duration_ms=row.duration_ms,
         first_token_ms=row.first_token_ms,
-        assistant=personas.get(row.assistant_id),
+        assistant=known.get(row.assistant_id),
         thinking=_thinking.decode(kept.get("thinking", "[]")),
         tools=_tools.decode(kept.get("tools", "[]")),
         passages=_passages.decode(kept.get("passages", "[]")),
@@ -210,6 +233,7 @@ def _record(row: Row[Any], details: Row[Any] | None, personas: dict[str, Assista
         passages_only=row.passages_only,
         favorite_name=row.favorite_name,
         thumb=row.thumb,
+        face=row.face,
     )
 
 

@@ -13,13 +13,14 @@ from twinspeak.transports.http.access_log import AccessLog
 from twinspeak.transports.http.boundary import Boundary
 from twinspeak.transports.http.cors import AllowedOrigins, Cors
 from twinspeak.transports.http.safety import SafetyHeaders
-from twinspeak.transports.rest import auth, docs, estimate, health, histories, models, turns, user
+from twinspeak.transports.rest import auth, conversations, docs, estimate, health, histories, models, turns, user
 from twinspeak.transports.services import Services
 
 ROUTERS = (
     auth.ROUTER,
     user.ROUTER,
     histories.ROUTER,
+    conversations.ROUTER,
     models.ROUTER,
     estimate.ROUTER,
     turns.ROUTER,

@@ -42,7 +42,7 @@ _STREAM_DOC: dict[int | str, dict[str, Any]] = {
 
 
 @ROUTER.post(
-    "/api/ai/chat/completions",
+    wire.CHAT_PATH,
     summary="Ask as an OpenAI client does",
     response_class=Response,
     responses=_STREAM_DOC,

@@ -1,47 +1,50 @@
-"""POST /api/user/histories: one's own dialogues, again (reference 4.1, 4.2)."""
+"""POST /api/user/histories and its kin: one's own dialogues, again (reference 4.1, 4.2, 4.4, 4.7)."""
 
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
-from fastapi import Body, Request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from fastapi import Body, Path, Request
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from twinspeak.domain.turn import Passage, TurnRecord
 from twinspeak.services.histories import HistoryFilter
 from twinspeak.transports.http.routes import SignedIn, router, services_of
 from twinspeak.transports.http.schemas import failures
+from twinspeak.transports.reply import source
 from twinspeak.transports.rest import render
-from twinspeak.transports.rest.shapes import ID, RecordShape
+from twinspeak.transports.rest.places import LARGEST, InPlace
+from twinspeak.transports.rest.shapes import ID, RecordShape, Shape
 
 ROUTER = router("History", failures=(401, 403))
 
-_LARGEST = 2**53 - 1
-"""What a JavaScript client can count to."""
+FAVORITES = 1_000
+"""The most favourites that are listed (reference 4.4)."""
+
+Address = Annotated[str, StringConstraints(max_length=200)]
+HistoryId = Annotated[str, Path(description="The record's id: 24 hexadecimal digits.")]
 
 
-class Wanted(BaseModel):
+class Wanted(InPlace):
     """Which dialogues. Everything may be left out; null and "" mean absent, unknown keys are tolerated."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"course_id": 1750532703472, "limit": 20}})
 
     limit: int = Field(default=100, ge=1, le=1_000)
-    institution: str | None = Field(default=None, description="A twin's id. Absent: the active twin's, or personal.")
-    course_id: int | None = Field(default=None, ge=0, le=_LARGEST, description="0: those of no conversation.")
-    before: int | None = Field(default=None, ge=0, le=_LARGEST, description="Created before, epoch milliseconds.")
-    after: int | None = Field(default=None, ge=0, le=_LARGEST, description="Created after, epoch milliseconds.")
+    course_id: int | None = Field(default=None, ge=0, le=LARGEST, description="0: those of no conversation.")
+    before: int | None = Field(default=None, ge=0, le=LARGEST, description="Created before, epoch milliseconds.")
+    after: int | None = Field(default=None, ge=0, le=LARGEST, description="Created after, epoch milliseconds.")
     history_id: str | None = Field(
         default=None, validation_alias="historyId", examples=[ID], description="This one, with its texts whole."
     )
     search: Annotated[str, StringConstraints(max_length=500)] = Field(
         default="", description="In question or answer, whatever the letter case."
     )
+    api: Address = Field(default="", description="A part of the address that was asked, whatever the letter case.")
     tools: bool = Field(default=False, description="Tool responses whole.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_absent(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            return value
-        members = cast("dict[str, Any]", value)
-        return {name: member for name, member in members.items() if member not in (None, "")}
+    all_institutions: bool = Field(
+        default=False,
+        validation_alias="allInstitutions",
+        description="Of all your twins and the personal space; `institution` is not looked at.",
+    )
 
     def filter(self) -> HistoryFilter:
         """Return what the service takes."""
@@ -52,7 +55,14 @@ class Wanted(BaseModel):
             after=self.after,
             history_id=self.history_id,
             search=self.search,
+            faces=faces_at(self.api),
         )
+
+
+class Favourites(InPlace):
+    """Whose favourites."""
+
+    api: Address = Field(default="", description="A part of the address that was asked, whatever the letter case.")
 
 
 class Records(BaseModel):
@@ -62,16 +72,112 @@ class Records(BaseModel):
     data: list[RecordShape]
 
 
+class RecordsEverywhere(Records):
+    """With `allInstitutions`."""
+
+    matched: int = Field(description="How many match, without the limit.")
+    total: int = Field(description="How many there are at all.")
+
+
+class ThinkingShape(Shape):
+    """The reasoning of one round."""
+
+    id: str = Field(examples=["round-0"])
+    round: int
+    text: str
+    signature: str | None
+    model: str
+    duration_ms: int = Field(serialization_alias="durationMs")
+
+
+class Thinking(BaseModel):
+    """The whole reasoning of a record, round by round; empty when none was kept."""
+
+    success: Literal[True] = True
+    thinking: list[ThinkingShape]
+
+
+class Sources(BaseModel):
+    """What the answer could cite, whole: the passages that were found in the vault, in their order."""
+
+    success: Literal[True] = True
+    sources: list[dict[str, Any]]
+
+
+def faces_at(api: str) -> tuple[str, ...] | None:
+    """Return the faces whose address holds `api`; None for any. No pattern: what looks like one is taken as it is."""
+    if not api:
+        return None
+    return tuple(face for face, address in render.APIS.items() if api.casefold() in address)
+
+
 @ROUTER.post("/api/user/histories", summary="List your dialogues", responses=failures(404))
 async def list_histories(
     request: Request, caller: SignedIn, wanted: Annotated[Wanted | None, Body()] = None
-) -> Records:
+) -> Records | RecordsEverywhere:
     """Return the newest dialogues that match, oldest first.
 
     Lists trim questions and answers to 200 characters and tool responses to 80; a record asked for by its id is whole.
+    With `allInstitutions`, `institution` of each record tells the twin.
     """
     wanted = wanted or Wanted()
-    found = await services_of(request).histories.list(caller, wanted.filter(), institution_id=wanted.institution)
+    histories = services_of(request).histories
     whole = wanted.history_id is not None
-    shown = [render.record(turn, whole_texts=whole, whole_tools=whole or wanted.tools) for turn in found]
-    return Records(data=shown)
+    whole_tools = whole or wanted.tools
+    if not wanted.all_institutions:
+        found = await histories.list(caller, wanted.filter(), place=wanted.place)
+        return Records(data=_shown(found, whole_texts=whole, whole_tools=whole_tools))
+    everywhere = await histories.everywhere(caller, wanted.filter())
+    shown = _shown(everywhere.records, whole_texts=whole, whole_tools=whole_tools)
+    for one, record in zip(shown, everywhere.records, strict=True):
+        one.institution = render.place(everywhere.twins.get(record.institution_id or ""))
+    return RecordsEverywhere(data=shown, matched=everywhere.matched, total=everywhere.total)
+
+
+@ROUTER.post("/api/user/favorites", summary="List your favourite dialogues")
+async def list_favorites(
+    request: Request, caller: SignedIn, wanted: Annotated[Favourites | None, Body()] = None
+) -> Records:
+    """Return favourite dialogues, oldest first, trimmed as lists are: the newest 1,000."""
+    wanted = wanted or Favourites()
+    chosen = HistoryFilter(limit=FAVORITES, favorites=True, faces=faces_at(wanted.api))
+    found = await services_of(request).histories.list(caller, chosen, place=wanted.place)
+    return Records(data=_shown(found, whole_texts=False, whole_tools=False))
+
+
+@ROUTER.get("/api/user/history/{id}/thinking", summary="Read a dialogue's reasoning", responses=failures(404))
+async def read_thinking(
+    request: Request, caller: SignedIn, history_id: Annotated[HistoryId, Path(alias="id")]
+) -> Thinking:
+    """Return what the model thought, which lists only count (`hasThinking`, `thinkingCount`)."""
+    record = await services_of(request).histories.record(caller, history_id)
+    return Thinking(
+        thinking=[
+            ThinkingShape(
+                id=f"round-{part.round}",
+                round=part.round,
+                text=part.text,
+                signature=part.signature,
+                model=part.model,
+                duration_ms=part.duration_ms,
+            )
+            for part in record.thinking
+        ]
+    )
+
+
+@ROUTER.get("/api/user/history/{id}/sources", summary="Read a dialogue's sources", responses=failures(404))
+async def read_sources(
+    request: Request, caller: SignedIn, history_id: Annotated[HistoryId, Path(alias="id")]
+) -> Sources:
+    """Return the passages that the answer was given, with their whole text."""
+    record = await services_of(request).histories.record(caller, history_id)
+    return Sources(sources=[_whole(passage) for passage in record.passages])
+
+
+def _whole(passage: Passage) -> dict[str, Any]:
+    return {**source(passage), "text": passage.text}
+
+
+def _shown(found: list[TurnRecord], *, whole_texts: bool, whole_tools: bool) -> list[RecordShape]:
+    return [render.record(turn, whole_texts=whole_texts, whole_tools=whole_tools) for turn in found]

@@ -42,7 +42,7 @@ class Reply(BaseModel):
 
 
 @ROUTER.post(
-    "/api/ai/personal/qanda",
+    wire.QANDA_PATH,
     summary="Ask a question, get the whole answer",
     responses={200: {"model": Reply}},
     openapi_extra=turns.ONCE,

@@ -7,15 +7,24 @@ import msgspec
 from twinspeak.domain.assistant import Assistant
 from twinspeak.domain.clock import iso
 from twinspeak.domain.events import StopReason
-from twinspeak.domain.turn import Failure, ToolUse, TurnRecord, TurnState
+from twinspeak.domain.institution import Institution
+from twinspeak.domain.turn import Face, Failure, ToolUse, TurnRecord, TurnState
 from twinspeak.services.auth import SignedIn
 from twinspeak.services.profiles import Profile, TwinProfile
+from twinspeak.transports import wire_names as wire
 from twinspeak.transports.reply import source
 from twinspeak.transports.rest import shapes
 
 TEXT_CHARS = 200
 TOOL_CHARS = 80
 """How lists of records trim their texts and tool responses (reference 4.1)."""
+
+APIS: dict[str, str] = {
+    Face.REST.value: wire.QANDA_PATH,
+    Face.SSE.value: wire.QANDA_STREAM_PATH,
+    Face.OPENAI.value: wire.CHAT_PATH,
+}
+"""`api` of a record: which address was asked."""
 
 _GOOD = frozenset({TurnState.DONE, TurnState.CANCELLED})
 
@@ -79,6 +88,13 @@ def institution(twin: TwinProfile) -> shapes.InstitutionShape:
     )
 
 
+def place(twin: Institution | None) -> shapes.PlaceShape:
+    """Render where a dialogue was held: a twin, or None for the personal space."""
+    if twin is None:
+        return shapes.PlaceShape(personal=True)
+    return shapes.PlaceShape(id=twin.id, name=twin.name, ainame=twin.ai_name)
+
+
 def record(turn: TurnRecord, *, whole_texts: bool, whole_tools: bool) -> shapes.RecordShape:
     """Render a history record, its texts trimmed unless they are wanted whole."""
     question = turn.question if whole_texts else turn.question[:TEXT_CHARS]
@@ -92,6 +108,9 @@ def record(turn: TurnRecord, *, whole_texts: bool, whole_tools: bool) -> shapes.
         institution=turn.institution_id,
         course_id=turn.course_id,
         course_name=turn.course_name,
+        role_id=turn.course_id,
+        role_name=turn.course_name,
+        api=APIS.get(turn.face, ""),
         asked=shapes.AskedShape(input=question, inputs=[question]),
         answered=shapes.AnsweredShape(output=output, outputs=[output]),
         conversation_model=turn.model,
@@ -130,6 +149,7 @@ def _assistant(assistant: Assistant) -> shapes.AssistantShape:
 def _tool(tool: ToolUse, limit: int | None) -> shapes.ToolUseShape:
     return shapes.ToolUseShape(
         id=tool.id,
+        same_id=tool.id,
         name=tool.name,
         arguments=tool.arguments,
         response=tool.response[:limit],

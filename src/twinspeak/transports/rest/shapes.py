@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from twinspeak.transports import wire_names as wire
+
 ID = "6920a1b2c3d4e5f60718293a"
 """An id for examples."""
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI…"  # noqa: S105 - an example, cut short
@@ -123,12 +125,22 @@ class ToolUseShape(Shape):
     """A tool that ran."""
 
     id: str
+    same_id: str = Field(serialization_alias="_id", description="The same.")
     name: str
     arguments: dict[str, Any] | None
     response: str
     response_length: int = Field(serialization_alias="responseLength", description="Before any cut.")
     response_duration_ms: int = Field(serialization_alias="responseDurationMs")
     success: bool
+
+
+class PlaceShape(Shape):
+    """Where a dialogue was held, in lists across twins: a twin, or the personal space."""
+
+    id: str | None = Field(default=None, serialization_alias="_id", examples=[ID])
+    name: str | None = None
+    ainame: str | None = None
+    personal: bool | None = None
 
 
 class RecordShape(Shape):
@@ -139,9 +151,12 @@ class RecordShape(Shape):
     state: str = Field(description="done, cancelled, failed, refused, interrupted or running.")
     success: bool
     user: str
-    institution: str | None
+    institution: str | PlaceShape | None
     course_id: int
     course_name: str
+    role_id: int = Field(description="The conversation, by its older name.")
+    role_name: str
+    api: str = Field(examples=[wire.QANDA_PATH], description="The address that was asked.")
     asked: AskedShape = Field(serialization_alias="in")
     answered: AnsweredShape = Field(serialization_alias="out")
     conversation_model: str

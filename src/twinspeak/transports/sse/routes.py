@@ -37,7 +37,7 @@ _STREAM_DOC: dict[int | str, dict[str, Any]] = {
 
 
 @ROUTER.post(
-    "/api/ai/personal-stream/qanda-stream",
+    wire.QANDA_STREAM_PATH,
     summary="Ask a question, stream the answer as Server-Sent Events",
     response_class=Response,
     responses=_STREAM_DOC,
