@@ -65,6 +65,7 @@ class Settings(BaseSettings):
 
     trusted_proxies: Words = ()
     cors_origins: Words = ()
+    egress_allow: Words = ()
     metrics_token: SecretStr | None = None
     log_format: str = Field(default="auto", pattern="^(auto|json|console)$")
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
@@ -91,7 +92,7 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
     )
 
-    @field_validator("trusted_proxies", "cors_origins", mode="before")
+    @field_validator("trusted_proxies", "cors_origins", "egress_allow", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value

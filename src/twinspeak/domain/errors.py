@@ -181,6 +181,18 @@ class ValidationFailed(CallerError):
     default = "Some fields are missing or wrong."
 
 
+class AddressNotAllowed(CallerError):
+    """A web address that somebody named is none, or leads where this server does not go (`egress.guard`).
+
+    `details.reason` is malformed, scheme, credentials, host, port or redirect. An unknown host and a private one are
+    answered alike, or the names of the operator's network could be tried out.
+    """
+
+    code = "address_not_allowed"
+    status = 422
+    default = "This web address does not exist, or may not be asked from this server."
+
+
 class ContentBlocked(CallerError):
     code = "content_blocked"
     status = 422
@@ -232,6 +244,14 @@ class ProviderTimeout(ServiceError):
     code = "provider_timeout"
     status = 504
     default = "The model provider took too long. Please try again."
+
+
+class FetchFailed(ServiceError):
+    """`details` is `{"reason": "unreachable"|"timeout"|"too_large"|"redirects"}`."""
+
+    code = "fetch_failed"
+    status = 502
+    default = "The web address did not answer as it should. Please try again."
 
 
 class ToolError(CodedError):
