@@ -221,7 +221,7 @@ async def test_every_place_that_takes_an_id_is_judged_here(two: Two) -> None:
 
 
 async def test_every_socket_event_is_judged_here(two: Two) -> None:
-    assert set(face(two.here.server)._events._handlers) == set(EVENTS) | NO_IDS
+    assert set(face(two.here.server)._events.handlers) == set(EVENTS) | NO_IDS
 
 
 # -- the law ----------------------------------------------------------------------------------------------------------

@@ -123,15 +123,24 @@ class TestSessions:
         assert live.caller.institution_id is None
 
     def test_kind_is_what_counts_in_the_twin_but_super_stays_super(self, world: World) -> None:
-        def fill(tx: Tx) -> tuple[str, str]:
-            boss = users.create(tx, users.NewUser(email="boss@example.org", account_type="super")).id
-            lead = users.create(tx, users.NewUser(email="lead@example.org")).id
-            for user, kind in ((boss, "user"), (lead, "admin")):
-                memberships.create(tx, user, world.oak.id, account_type=kind)
-                users.edit(tx, user, {"active_institution_id": world.oak.id})
-            return boss, lead
+        """An administrator needs both gates (reference: admin 2.1)."""
+        people = (
+            ("super", "user", "super"),
+            ("admin", "admin", "admin"),
+            ("user", "admin", "user"),
+            ("admin", "user", "user"),
+        )
 
-        for user, kind in zip(world.db.write_sync(fill), ("super", "admin"), strict=True):
+        def fill(tx: Tx) -> list[str]:
+            made: list[str] = []
+            for number, (account_type, inside, _) in enumerate(people):
+                new = users.NewUser(email=f"{number}@example.org", account_type=account_type)
+                made.append(users.create(tx, new).id)
+                memberships.create(tx, made[-1], world.oak.id, account_type=inside)
+                users.edit(tx, made[-1], {"active_institution_id": world.oak.id})
+            return made
+
+        for user, (_, _, kind) in zip(world.db.write_sync(fill), people, strict=True):
             session = signed_in(world, user)
             live = world.db.read_sync(lambda tx, s=session: sessions.live(tx, s, NOW))
             assert live is not None

@@ -34,6 +34,7 @@ from twinspeak.persistence.tables import TENANT_TABLES, assistants, chunks, docu
 
 ME = Scope(user_id="a" * 24, institution_id="b" * 24)
 ALONE = Scope(user_id="a" * 24, institution_id=None)
+MANAGED = Scope(user_id=None, institution_id=None, managed=frozenset({"b" * 24, "c" * 24}))
 
 other = turns.alias("other")
 mine = scoped(ME, select(turns.c.id))
@@ -99,6 +100,9 @@ UNSCOPED: dict[str, Callable[[], Any]] = {
     "a condition with a value of one's own": lambda: select(turns).where(
         turns.c.institution_id == "b" * 24, turns.c.user_id == "a" * 24
     ),
+    "a list of twins of one's own": lambda: select(turns).where(turns.c.institution_id.in_(["b" * 24])),
+    "all but the managed ones": lambda: select(turns).where(turns.c.institution_id.not_in(bindparam("scope_managed"))),
+    "update of managed rows that moves them": lambda: scoped(MANAGED, update(turns)).values(user_id="e" * 24),
     "writing what is shared for reading": lambda: update(assistants).where(
         or_(assistants.c.scope == "system", assistants.c.owner_user_id == bindparam("scope_user"))
     ),
@@ -139,6 +143,10 @@ SCOPED: dict[str, Callable[[], Any]] = {
     "assistants": lambda: scoped(ME, select(assistants)),
     "assistants of one's own": lambda: scoped(ALONE, update(assistants)).values(name="x"),
     "system": lambda: scoped(SYSTEM, select(turns)),
+    "managed": lambda: scoped(MANAGED, select(turns)),
+    "managed by nobody": lambda: scoped(Scope(None, None, managed=frozenset()), select(turns)),
+    "update of managed rows": lambda: scoped(MANAGED, update(turns)).values(favorite=True),
+    "managed, in": lambda: select(users).where(users.c.id.in_(scoped(MANAGED, select(turns.c.user_id)))),
     "open tables": lambda: select(users),
     "text on open tables": lambda: text("SELECT count(*) FROM users"),
 }
@@ -191,6 +199,34 @@ def test_a_scope_without_a_person_is_refused() -> None:
         scoped(nobody, select(turns))
     with pytest.raises(UnscopedStatement):
         ScopedStatement(select(turns)).render(nobody)
+
+
+def test_nothing_is_added_to_managed_twins() -> None:
+    for one in (turns, documents, assistants):
+        with pytest.raises(UnscopedStatement):
+            scoped(MANAGED, insert(one))
+
+
+def test_managed_rows_are_those_of_the_twins_named(db: Database, world: World) -> None:
+    def fill(tx: Tx) -> None:
+        for user_id, twin in ((world.ada, world.oak), (world.bob, world.oak), (world.eve, world.elm)):
+            assistant_rows.create(tx, own(user_id, twin), "institution", Assistant(id="", name=twin.name))
+        assistant_rows.create(tx, own(world.eve), "personal", Assistant(id="", name="eve's"))
+
+    db.write_sync(fill)
+
+    def seen(*ids: str) -> list[str]:
+        scope = Scope(user_id=None, institution_id=None, managed=frozenset(ids))
+        prepared = ScopedStatement(select(assistants.c.name).order_by(assistants.c.name))
+        built = db.read_sync(lambda tx: tx.all(scoped(scope, select(assistants.c.name).order_by(assistants.c.name))))
+        assert [row.name for row in built] == [
+            row.name for row in db.read_sync(lambda tx: tx.scoped(scope, prepared).all())
+        ]
+        return [row.name for row in built]
+
+    assert seen(world.oak.id) == ["Oak", "Oak"]
+    assert seen(world.oak.id, world.elm.id) == ["Elm", "Oak", "Oak"]
+    assert seen() == []
 
 
 def test_a_union_must_be_scoped_by_its_parts() -> None:

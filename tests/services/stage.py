@@ -72,7 +72,7 @@ class Stage:
         self._hash = self.passwords.hash_now(PASSWORD)
 
     def person(self, email: str = "ada@example.org", **columns: Any) -> User:
-        new = users.NewUser(email=email, password_hash=self._hash)
+        new = users.NewUser(email=email, password_hash=self._hash, email_verified=True)
         user = self.db.write_sync(lambda tx: users.create(tx, new, credits=50))
         if columns:
             self.edit(user, **columns)
@@ -91,8 +91,18 @@ class Stage:
         self.db.write_sync(store)
         return made
 
-    def join(self, user: User, twin: Institution, *, account_type: str = "user", active: bool = True) -> Membership:
-        membership = self.db.write_sync(lambda tx: memberships.create(tx, user.id, twin.id, account_type=account_type))
+    def join(
+        self,
+        user: User,
+        twin: Institution,
+        *,
+        account_type: str = "user",
+        active: bool = True,
+        verbs: tuple[str, ...] = (),
+    ) -> Membership:
+        membership = self.db.write_sync(
+            lambda tx: memberships.create(tx, user.id, twin.id, account_type=account_type, entitlements=verbs)
+        )
         if active:
             self.edit(user, active_institution_id=twin.id)
         return membership

@@ -30,7 +30,7 @@ NEW = "another good password"
 
 
 async def test_signing_in_gives_a_token_that_speaks_for_the_person(stage: Stage):
-    user = stage.person()
+    user = stage.person(account_type="admin")
     twin = stage.twin()
     stage.join(user, twin, account_type="admin")
     before = clock.now_ms()
@@ -45,6 +45,7 @@ async def test_signing_in_gives_a_token_that_speaks_for_the_person(stage: Stage)
         kind="admin",
         session_id=caller.session_id,
         institution_id=twin.id,
+        account_type="admin",
     )
     assert stage.column(sessions.c.ip) == ["192.0.2.1"]
     assert stage.column(sessions.c.expires) == [signed_in.expires]
@@ -142,8 +143,10 @@ async def test_losing_a_role_or_a_twin_takes_effect_on_the_next_call(stage: Stag
     membership = stage.join(user, twin, account_type="admin")
     token = (await stage.signed_in()).token
     assert (await stage.auth.authenticate(token)).kind == "super"
-    stage.edit(user, account_type="user")
+    stage.edit(user, account_type="admin")
     assert (await stage.auth.authenticate(token)).kind == "admin"
+    stage.edit(user, account_type="user")
+    assert (await stage.auth.authenticate(token)).kind == "user"
     for status in ("suspended", "pending", "deleted"):
         stage.set_membership(membership, status)
         caller = await stage.auth.authenticate(token)

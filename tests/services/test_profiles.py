@@ -23,10 +23,10 @@ async def test_a_personal_profile(stage: Stage):
 
 
 async def test_a_members_profile(stage: Stage):
-    user, twin = stage.person(), stage.twin("Oak", pool_credits=False)
-    stage.join(user, twin, account_type="admin")
+    user, twin = stage.person(account_type="admin"), stage.twin("Oak", pool_credits=False)
+    stage.join(user, twin, account_type="admin", verbs=("users.list",))
     profile = await Profiles(stage.db).get(await stage.caller())
-    assert (profile.plan, profile.account_type) == ("sdk", "admin")
+    assert (profile.plan, profile.account_type, profile.permissions) == ("sdk", "admin", ("users.list",))
     assert profile.twin is not None
     assert profile.twin.institution == twin
     assert profile.twin.card.status == "active"

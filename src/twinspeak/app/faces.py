@@ -14,6 +14,7 @@ from twinspeak.services.auth import Auth
 from twinspeak.services.conversations import Conversations
 from twinspeak.services.histories import Histories
 from twinspeak.services.origins import Origins
+from twinspeak.services.policy import Policy
 from twinspeak.services.profiles import Profiles
 from twinspeak.services.rate_limits import RateLimits, Rule
 from twinspeak.services.turn_store import TurnStore
@@ -94,6 +95,7 @@ def _services(settings: Settings, core: Core, hub: Hub, audience: Audience) -> S
     db = core.ground.db
     return Services(
         auth=core.auth,
+        policy=Policy(db),
         profiles=Profiles(db),
         histories=Histories(db),
         conversations=Conversations(db),

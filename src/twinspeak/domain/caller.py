@@ -2,11 +2,14 @@
 
 import msgspec
 
+from twinspeak.domain.access import Reach
+
 
 class Caller(msgspec.Struct, frozen=True):
     """A signed-in person, checked against a live session row.
 
-    `institution_id` is the active twin, None for a personal user; `kind` is super, admin or user.
+    `institution_id` is the active twin, None for a personal user; `kind` is super, admin or user there: admin takes an
+    administrator's membership and an administrator. `account_type` is what the person is everywhere (reference 2.1).
     """
 
     user_id: str
@@ -14,6 +17,7 @@ class Caller(msgspec.Struct, frozen=True):
     kind: str
     session_id: str
     institution_id: str | None = None
+    account_type: str = "user"
 
 
 class TokenClaims(msgspec.Struct, frozen=True):
@@ -37,12 +41,21 @@ class SystemCaller(msgspec.Struct, frozen=True):
 class Scope(msgspec.Struct, frozen=True):
     """What rows a statement may touch; `persistence.scope` renders it as SQL.
 
-    `institution_id` None means the personal space of `user_id`. A scope with `system` set sees everything.
+    `institution_id` None means the personal space of `user_id`. `managed` means every row of these twins, whoever's:
+    for administrators, as `services.policy` reaches; it adds no rows. With `system` set it sees everything.
     """
 
     user_id: str | None
     institution_id: str | None
     system: bool = False
+    managed: frozenset[str] | None = None
+
+
+def scope_of_reach(reach: Reach) -> Scope:
+    """Return the scope of all rows of the twins within `reach`."""
+    if reach.everything:
+        return Scope(user_id=None, institution_id=None, system=True)
+    return Scope(user_id=None, institution_id=None, managed=reach.institutions)
 
 
 def scope_of(caller: Caller | SystemCaller, institution_id: str | None = None) -> Scope:

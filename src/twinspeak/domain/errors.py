@@ -113,6 +113,36 @@ class AccountSuspended(CallerError):
     default = "This account is not active."
 
 
+class AdminRequired(CallerError):
+    code = "admin_required"
+    status = 403
+    type = "permission_error"
+    default = "Only administrators may do this."
+
+
+class EntitlementMissing(CallerError):
+    """`details` is `{"verb": "module.action"}`."""
+
+    code = "entitlement_missing"
+    status = 403
+    type = "permission_error"
+    default = "Your membership does not entitle you to this."
+
+
+class AccountManagerRequired(CallerError):
+    code = "account_manager_required"
+    status = 403
+    type = "permission_error"
+    default = "Only those who manage an account may do this."
+
+
+class SuperRequired(CallerError):
+    code = "super_required"
+    status = 403
+    type = "permission_error"
+    default = "Only super administrators may do this."
+
+
 class ChatCompletionDisabled(CallerError):
     code = "chat_completion_disabled"
     status = 403

@@ -13,6 +13,7 @@ STARTING_CREDITS = 50
 class User(msgspec.Struct, frozen=True):
     """A person. `account_type` is super, admin or user; `status` active, pending, suspended or deleted.
 
+    `email_verified` is when the address was known to be the person's own: None gives nothing that an address gives.
     `rag_ignore` and `rag_only` None say nothing. `preferences` holds the profile fields that nothing decides on.
     """
 
@@ -34,6 +35,7 @@ class User(msgspec.Struct, frozen=True):
     must_change_password: bool = False
     credits_used: int = 0
     preferences: dict[str, Any] = {}
+    email_verified: int | None = None
     last_login: int | None = None
 
     @property
@@ -59,8 +61,7 @@ class Membership(msgspec.Struct, frozen=True):
 class LiveSession(msgspec.Struct, frozen=True):
     """A session row that is neither revoked nor expired, with its user.
 
-    `caller.kind` is super, or what the user is in the active twin, or what the user is at all. `caller.institution_id`
-    is None when the membership or the twin is not active.
+    `caller.institution_id` is None when the membership or the twin is not active.
     """
 
     caller: Caller

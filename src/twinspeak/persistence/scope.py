@@ -6,6 +6,8 @@ Kinds of tenant table (`info={"tenant": kind}` in `tables.py`), for a scope with
     vault   rows of this institution                        / rows of this user outside any institution
     shared  rows the system gives everybody (reading only), this institution's, and this user's personal ones
 
+A scope of managed institutions (administrators, `services.policy`) has all rows of those, whoever's, of each kind.
+
 `scoped` adds the condition to a statement; `ScopedStatement` keeps a hot one ready. The hook looks at the structure
 of every statement before it runs: each SELECT, UPDATE and DELETE in it, however deep, must carry the condition for
 each tenant table that it reads or writes. It trusts no mark, only the condition itself (docs/decisions/003).
@@ -44,8 +46,10 @@ SYSTEM = Scope(user_id=None, institution_id=None, system=True)
 
 INSTITUTION = "scope_institution"
 USER = "scope_user"
+MANAGED = "scope_managed"
 _SYSTEM = "twinspeak_system"
-_RESERVED = frozenset({INSTITUTION, USER})
+_RESERVED = frozenset({INSTITUTION, USER, MANAGED})
+_VARIANTS = ("institution", "personal", "managed")
 _OWNERS = frozenset({"institution_id", "user_id", "owner_user_id"})
 _NAMES = re.compile(r"\b(" + "|".join(sorted(TENANT_TABLES)) + r")\b", re.IGNORECASE)
 
@@ -65,7 +69,7 @@ class ScopedStatement:
         self._bare = statement
         self._variants: dict[str, Executable] = {}
 
-    def render(self, scope: Scope) -> tuple[Executable, dict[str, str]]:
+    def render(self, scope: Scope) -> tuple[Executable, dict[str, Any]]:
         """Return the statement for `scope` and the parameters to run it with."""
         variant = _variant(scope)
         statement = self._variants.get(variant)
@@ -92,12 +96,16 @@ def guard(engine: Engine) -> None:
 def _variant(scope: Scope) -> str:
     if scope.system:
         return "system"
+    if scope.managed is not None:
+        return "managed"
     if scope.user_id is None:
         raise UnscopedStatement("a scope must name a user, or be the system's")
     return "personal" if scope.institution_id is None else "institution"
 
 
-def _values(scope: Scope) -> dict[str, str]:
+def _values(scope: Scope) -> dict[str, Any]:
+    if scope.managed is not None and not scope.system:
+        return {MANAGED: sorted(scope.managed)}
     if scope.system or scope.user_id is None:
         return {}
     if scope.institution_id is None:
@@ -105,7 +113,7 @@ def _values(scope: Scope) -> dict[str, str]:
     return {INSTITUTION: scope.institution_id, USER: scope.user_id}
 
 
-def _apply(statement: S, variant: str, values: Mapping[str, str] | None = None) -> S:
+def _apply(statement: S, variant: str, values: Mapping[str, Any] | None = None) -> S:
     if variant == "system":
         return statement.execution_options(**{_SYSTEM: True})
     binds = _Binds(values)
@@ -124,11 +132,14 @@ def _apply(statement: S, variant: str, values: Mapping[str, str] | None = None) 
 class _Binds:
     """Makes the reserved parameters, with values (`scoped`) or to be filled in later (`ScopedStatement`)."""
 
-    def __init__(self, values: Mapping[str, str] | None) -> None:
+    def __init__(self, values: Mapping[str, Any] | None) -> None:
         self._values = values
 
     def __call__(self, name: str) -> BindParameter[Any]:
-        return bindparam(name) if self._values is None else bindparam(name, self._values[name])
+        listed = name == MANAGED
+        if self._values is None:
+            return bindparam(name, expanding=listed)
+        return bindparam(name, self._values[name], expanding=listed)
 
 
 _ANY = _Binds(None)
@@ -136,6 +147,8 @@ _ANY = _Binds(None)
 
 def _insert_owners(kind: str, variant: str, binds: _Binds) -> dict[str, BindParameter[Any] | None]:
     """Say which columns an insert must fill from the scope, and with what."""
+    if variant == "managed":
+        raise UnscopedStatement("a scope of managed institutions says nobody's: rows are added as their owner's")
     institution = binds(INSTITUTION) if variant == "institution" else None
     if kind == "shared":
         return {"institution_id": institution, "owner_user_id": binds(USER)}
@@ -146,6 +159,8 @@ def _insert_owners(kind: str, variant: str, binds: _Binds) -> dict[str, BindPara
 def _conditions(source: Sql, kind: str, variant: str, binds: _Binds, *, writes: bool) -> list[ColumnElement[bool]]:
     """Return the conditions, all needed, that keep `source` within a scope of this variant."""
     columns = source.c
+    if variant == "managed":
+        return [columns.institution_id.in_(binds(MANAGED))]
     inside = columns.institution_id == binds(INSTITUTION) if variant == "institution" else None
     if kind == "shared":
         personal = [columns.scope == "personal", columns.owner_user_id == binds(USER)]
@@ -197,7 +212,7 @@ def _refuse_text(sql: str) -> None:
 def _verify_query(block: Sql) -> None:
     given = statements.conjuncts(block)
     for source, kind in _tenants(block):
-        if not any(_holds(given, source, kind, variant, block) for variant in ("institution", "personal")):
+        if not any(_holds(given, source, kind, variant, block) for variant in _VARIANTS):
             raise UnscopedStatement(f"{type(block).__name__} on {_name(source)} without its scope")
     if is_a(block, Update) and _kind(block.table) is not None:
         assigned = {column for column, _ in statements.assignments(block)}

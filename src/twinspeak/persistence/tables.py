@@ -88,10 +88,18 @@ accounts = _table(
     "accounts",
     _id(),
     Column("name", Words(200), nullable=False, unique=True),
-    _text("manager_email"),
     _word("status", "active"),
     _time("created"),
     _one_of("status", "active", "suspended", "deleted"),
+)
+
+account_managers = _table(
+    "account_managers",
+    Column("account_id", Words(24), ForeignKey("accounts.id"), primary_key=True),
+    Column("email", Words(320), primary_key=True),
+    _int("position"),
+    CheckConstraint("email = lower(email)", name="email_lower"),
+    Index(None, "email"),
 )
 
 institutions = _table(
@@ -148,6 +156,7 @@ users = _table(
     _text("preferences", "{}"),
     _time("created"),
     _time("last_login", null=True),
+    _time("email_verified", null=True),
     _one_of("account_type", "super", "admin", "user"),
     _one_of("status", "active", "pending", "suspended", "deleted"),
     CheckConstraint("email = lower(email)", name="email_lower"),

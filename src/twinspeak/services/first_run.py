@@ -161,7 +161,7 @@ def _make(tx: Tx, email: str, hashed: str) -> tuple[_Made, bool]:
 
 
 def _administrator(tx: Tx, email: str, hashed: str) -> User:
-    new = users.NewUser(email=email, password_hash=hashed, account_type="super")
+    new = users.NewUser(email=email, password_hash=hashed, account_type="super", email_verified=True)
     return users.create(tx, new, credits=STARTING_CREDITS)
 
 

@@ -12,7 +12,8 @@ from twinspeak.domain.errors import InvalidToken, ValidationFailed
 from twinspeak.domain.institution import Institution
 from twinspeak.domain.people import InstitutionCard, User
 from twinspeak.persistence.db import Database, Tx
-from twinspeak.persistence.repos import institutions, memberships, users, wallets
+from twinspeak.persistence.repos import institutions, users, wallets
+from twinspeak.services import policy
 from twinspeak.services.passwords import field
 
 PLAN_IN_TWIN = "sdk"
@@ -113,13 +114,12 @@ def read(tx: Tx, caller: Caller) -> Profile:
     """Return a profile; `caller.institution_id` is trusted to be an active twin of an active member."""
     user = _user(tx, caller)
     twin = _twin(tx, caller.institution_id) if caller.institution_id else None
-    membership = memberships.get(tx, user.id, caller.institution_id) if caller.institution_id else None
     return Profile(
         user=user,
         account_type=caller.kind,
         plan=PLAN_IN_TWIN if twin else user.plan,
         credits=wallets.balance(tx, "user", user.id),
-        permissions=membership.entitlements if membership else (),
+        permissions=policy.verbs(tx, caller, caller.institution_id),
         preferences={**PREFERENCES, **user.preferences},
         twin=twin,
     )

@@ -20,6 +20,7 @@ from twinspeak.services.asking import Preview
 from twinspeak.services.auth import Auth
 from twinspeak.services.conversations import Conversations
 from twinspeak.services.histories import Histories
+from twinspeak.services.policy import Policy
 from twinspeak.services.profiles import Profiles
 from twinspeak.services.rate_limits import RateLimits, Rule
 from twinspeak.telemetry.metrics import Metrics
@@ -141,6 +142,7 @@ class Services:
     """
 
     auth: Auth
+    policy: Policy
     profiles: Profiles
     histories: Histories
     conversations: Conversations

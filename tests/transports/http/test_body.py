@@ -33,7 +33,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.reached = 0
-        self.routes: APIRouter = router("Test")
+        self.routes: APIRouter = router("Test", public=True)
         self.routes.post("/note")(self.take)
         self.routes.post("/bare")(self.bare)
 

@@ -18,7 +18,7 @@ from twinspeak.domain.errors import InvalidCredentials, Overloaded
 from twinspeak.services.rate_limits import RateLimits, Rule
 from twinspeak.telemetry import logs
 from twinspeak.transports.http import rate
-from twinspeak.transports.http.routes import SignedIn, client_ip, request_id, router
+from twinspeak.transports.http.routes import PUBLIC, SignedIn, client_ip, request_id, router
 from twinspeak.transports.services import Edge
 
 RULE = Rule("test", 2)
@@ -27,7 +27,7 @@ RULE = Rule("test", 2)
 ROUTES = router("Test")
 
 
-@ROUTES.get("/id")
+@ROUTES.get("/id", dependencies=[PUBLIC])
 async def tell(request: Request) -> dict[str, str]:
     structlog.get_logger("twinspeak.test").info("inside")
     return {"id": request_id(request), "ip": client_ip(request)}
@@ -39,7 +39,7 @@ async def mine(thing: str, _caller: SignedIn) -> dict[str, str]:
     return {"thing": thing}
 
 
-@ROUTES.get("/stream")
+@ROUTES.get("/stream", dependencies=[PUBLIC])
 async def stream() -> StreamingResponse:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(3):
@@ -49,7 +49,7 @@ async def stream() -> StreamingResponse:
     return StreamingResponse(pieces(), headers={"cache-control": "no-cache, no-transform"})
 
 
-@ROUTES.get("/breaks-midway")
+@ROUTES.get("/breaks-midway", dependencies=[PUBLIC])
 async def midway() -> StreamingResponse:
     async def pieces() -> AsyncIterator[bytes]:
         yield b"piece "
@@ -58,7 +58,7 @@ async def midway() -> StreamingResponse:
     return StreamingResponse(pieces())
 
 
-@ROUTES.post("/guess")
+@ROUTES.post("/guess", dependencies=[PUBLIC])
 async def guess(request: Request) -> dict[str, bool]:
     body = await request.json()
     with rate.failures_only(request, "somebody", RULE):
@@ -69,7 +69,7 @@ async def guess(request: Request) -> dict[str, bool]:
     return {"success": True}
 
 
-@ROUTES.get("/counted")
+@ROUTES.get("/counted", dependencies=[PUBLIC])
 async def counted(request: Request) -> dict[str, bool]:
     rate.take(request, "somebody", Rule("wide", 100))
     rate.take(request, "somebody", RULE)

@@ -36,7 +36,7 @@ class Outer(BaseModel):
 
 
 def face() -> Any:
-    routes = router("Test")
+    routes = router("Test", public=True)
 
     @routes.post("/check")
     async def check(outer: Outer) -> dict[str, str]:

@@ -16,7 +16,7 @@ SIGN_IN = "/api/auth/signin"
 
 
 async def test_signing_in_gives_a_token_and_a_profile(house: House):
-    user = house.stage.person(fname="Ada", remember_history_count=7)
+    user = house.stage.person(fname="Ada", remember_history_count=7, account_type="admin")
     twin = house.stage.twin("Larkfield", public_authorized_urls=("https://lms.example",))
     house.stage.join(user, twin, account_type="admin")
     answer = await house.client.post(

@@ -11,7 +11,7 @@ from twinspeak.domain.institution import Institution
 from twinspeak.domain.people import InstitutionCard
 from twinspeak.persistence.db import Tx, as_dict
 from twinspeak.persistence.repos import wallets
-from twinspeak.persistence.tables import accounts, institutions
+from twinspeak.persistence.tables import account_managers, accounts, institutions
 
 COLUMNS = [institutions.c[name] for name in Institution.__struct_fields__]
 """What `from_row` needs."""
@@ -30,7 +30,9 @@ def ensure_account(tx: Tx, name: str, *, manager_email: str = "") -> str:
     if found is not None:
         return found
     account_id = new_id()
-    tx.run(insert(accounts).values(id=account_id, name=name, manager_email=manager_email, created=now_ms()))
+    tx.run(insert(accounts).values(id=account_id, name=name, created=now_ms()))
+    if manager_email:
+        tx.run(insert(account_managers).values(account_id=account_id, email=manager_email))
     return account_id
 
 

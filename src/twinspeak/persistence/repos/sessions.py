@@ -67,17 +67,25 @@ def live(tx: Tx, session_id: str, now: int) -> LiveSession | None:
     row = tx.first(_LIVE, {"session": session_id, "now": now})
     if row is None:
         return None
-    member_type = row.member_type if row.institution_id is not None else None
+    member_type = row.member_type if row.institution_id is not None else row.account_type
     caller = Caller(
         user_id=row.user_id,
         email=row.email,
-        kind="super" if row.account_type == "super" else member_type or row.account_type,
+        kind=_kind(row.account_type, member_type),
         session_id=session_id,
         institution_id=row.institution_id,
+        account_type=row.account_type,
     )
     return LiveSession(
         caller=caller, user_status=row.status, created=row.created, expires=row.expires, last_seen=row.last_seen
     )
+
+
+def _kind(account_type: str, member_type: str) -> str:
+    """Return what somebody is in the active twin: both gates must be passed (reference, admin 2.1)."""
+    if account_type == "super":
+        return "super"
+    return "admin" if account_type == "admin" and member_type in ("admin", "super") else "user"
 
 
 def live_ids(tx: Tx, user_id: str, now: int) -> list[str]:

@@ -18,7 +18,8 @@ from twinspeak.persistence.tables import users
 EDITABLE = frozenset(
     {
         "email", "fname", "lname", "picture", "account_type", "status", "plan", "active_institution_id",
-        "remember_history_count", "rag_ignore", "rag_only", "must_change_password", "preferences", "last_login",
+        "remember_history_count", "rag_ignore", "rag_only", "must_change_password", "preferences", "email_verified",
+        "last_login",
     }
 )  # fmt: skip
 """Columns that `update` takes; credits and password have ways of their own."""
@@ -28,7 +29,10 @@ _BY_EMAIL = select(users).where(users.c.email == bindparam("email_is"))
 
 
 class NewUser(msgspec.Struct, frozen=True):
-    """What `create` needs; `password_hash` None = cannot sign in with a password."""
+    """What `create` needs; `password_hash` None = cannot sign in with a password.
+
+    `email_verified`: whoever is in charge of the installation vouches for the address, or its owner has shown it.
+    """
 
     email: str
     password_hash: str | None = None
@@ -37,14 +41,17 @@ class NewUser(msgspec.Struct, frozen=True):
     account_type: str = "user"
     plan: str = "free"
     must_change_password: bool = False
+    email_verified: bool = False
 
 
 def create(tx: Tx, new: NewUser, *, credits: int = 0) -> User:
     """Add a user with a wallet that is awarded `credits`. Raises Conflict when the e-mail is taken."""
+    now = now_ms()
     user = User(
         id=new_id(),
         email=normal_email(new.email),
-        created=now_ms(),
+        created=now,
+        email_verified=now if new.email_verified else None,
         fname=new.fname,
         lname=new.lname,
         account_type=new.account_type,

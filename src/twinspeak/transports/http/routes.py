@@ -8,7 +8,17 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
+from twinspeak.domain.access import Verb
 from twinspeak.transports.http import rate, schemas
+from twinspeak.transports.http.access import (
+    OPERATOR,
+    PUBLIC,
+    AccountManager,
+    Administrator,
+    SuperAdmin,
+    access_of,
+    administers,
+)
 from twinspeak.transports.http.body import BodyLimits, GatedRequest
 from twinspeak.transports.http.caller import SignedIn, SignedInByUrl, caller, token_of
 from twinspeak.transports.http.client_ip import client_ip
@@ -17,10 +27,17 @@ from twinspeak.transports.http.request_id import request_id
 from twinspeak.transports.services import Services, services_of
 
 __all__ = [
+    "OPERATOR",
+    "PUBLIC",
+    "AccountManager",
+    "Administrator",
     "GatedRoute",
     "Services",
     "SignedIn",
     "SignedInByUrl",
+    "SuperAdmin",
+    "Verb",
+    "administers",
     "caller",
     "client_ip",
     "origin_of",
@@ -37,10 +54,11 @@ class GatedRoute(APIRoute):
     """A route whose handler, dependencies included, starts only once the body has passed the gate of `http.body`."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        """Add to the API documents what the gate itself can answer."""
+        """Add to the API documents what the gate itself can answer. Raises RuntimeError without a declared access."""
         if _WITH_BODY & set(options.get("methods") or ()):
             options["responses"] = {**schemas.failures(*schemas.BODY), **(options.get("responses") or {})}
         super().__init__(path, endpoint, **options)
+        self.access = access_of(self.dependant)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap the framework's handler: gate first, rate-limit headers last."""
@@ -57,9 +75,10 @@ class GatedRoute(APIRoute):
         return gated
 
 
-def router(tag: str, *, failures: tuple[int, ...] = ()) -> APIRouter:
+def router(tag: str, *, failures: tuple[int, ...] = (), public: bool = False) -> APIRouter:
     """Return a router whose bodies pass the gate, under heading `tag` of the API documents.
 
-    `failures` are the statuses that all its routes can answer with.
+    `failures` are the statuses that all its routes can answer with; `public` says for all of them whom they let in.
     """
-    return APIRouter(route_class=GatedRoute, tags=[tag], responses=schemas.failures(*failures))
+    declared = [PUBLIC] if public else []
+    return APIRouter(route_class=GatedRoute, tags=[tag], responses=schemas.failures(*failures), dependencies=declared)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from twinspeak.services.auth import Device
 from twinspeak.services.rate_limits import AUTH, SIGN_IN, address_key
 from twinspeak.transports.http import rate
-from twinspeak.transports.http.routes import SignedIn, client_ip, router, services_of
+from twinspeak.transports.http.routes import PUBLIC, SignedIn, client_ip, router, services_of
 from twinspeak.transports.rest import render
 from twinspeak.transports.rest.shapes import SignedInShape
 
@@ -35,7 +35,7 @@ class Confirmation(BaseModel):
     message: str = Field(examples=["You are signed out."])
 
 
-@ROUTER.post("/api/auth/signin", summary="Sign in")
+@ROUTER.post("/api/auth/signin", summary="Sign in", dependencies=[PUBLIC])
 async def sign_in(request: Request, credentials: Credentials) -> SignedInShape:
     """Exchange e-mail address and password for an access token.
 

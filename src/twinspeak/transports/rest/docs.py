@@ -13,7 +13,7 @@ from twinspeak import __version__
 from twinspeak.transports.http.routes import router
 from twinspeak.transports.rest import docs_page, examples
 
-ROUTER = router("Documentation")
+ROUTER = router("Documentation", public=True)
 
 ADMINISTRATION = frozenset({"Operations"})
 """The tags of the second document; every other route is in the first."""

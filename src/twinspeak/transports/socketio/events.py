@@ -6,6 +6,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from itertools import islice
 from typing import Any, cast
 
+import msgspec
+
+from twinspeak.domain.access import Access, Gate
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.errors import AuthenticationRequired, CallerError, CodedError, RateLimited
 from twinspeak.domain.ids import new_secret, parse_id
@@ -32,6 +35,13 @@ _LOOKS_LIKE_ONE = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 Authenticate = Callable[[str], Awaitable[Held]]
 
 
+class Handler(msgspec.Struct, frozen=True):
+    """What an event declares (as routes do), and what it does; the answer goes into the acknowledgement."""
+
+    access: Access
+    run: Callable[[Socket, list[Any]], Awaitable[dict[str, Any]]]
+
+
 class Events:
     """Handles what the clients of all links do."""
 
@@ -40,12 +50,12 @@ class Events:
         self._hub = hub
         self._authenticate = authenticate
         self._sockets: dict[Link, dict[str, Socket]] = {}
-        registering = dict.fromkeys(wire.REGISTER_EVENTS, self._on_register)
-        self._handlers: dict[str, Callable[[Socket, list[Any]], Awaitable[dict[str, Any]]]] = {
-            **registering,
-            wire.CANCEL_REQUEST: self._on_cancel,
-            wire.CANCEL_STREAMING: self._on_mute,
+        self.handlers: dict[str, Handler] = {
+            **dict.fromkeys(wire.REGISTER_EVENTS, Handler(Access(Gate.PUBLIC), self._on_register)),
+            wire.CANCEL_REQUEST: Handler(Access(Gate.SOCKET), self._on_cancel),
+            wire.CANCEL_STREAMING: Handler(Access(Gate.SOCKET), self._on_mute),
         }
+        """By the event's name: whom it lets in, and what it does."""
 
     async def handle(self, link: Link, happening: Happening) -> None:
         """Handle one thing that a client did."""
@@ -88,11 +98,11 @@ class Events:
 
     async def _received(self, link: Link, event: Received) -> None:
         socket = self._sockets.get(link, {}).get(event.namespace)
-        handler = self._handlers.get(event.name)
+        handler = self.handlers.get(event.name)
         if socket is None or handler is None:
             return
         try:
-            answer: dict[str, Any] = {"success": True, **await handler(socket, event.args)}
+            answer: dict[str, Any] = {"success": True, **await handler.run(socket, event.args)}
         except CodedError as error:
             detail = {"code": error.code, "status": error.status, "message": error.message}
             answer = {"success": False, "message": error.message, wire.ERROR: detail}
