@@ -106,7 +106,7 @@ def test_a_backup_overwrites_nothing(installed: Settings, tmp_path: Path):
 def test_a_backup_into_the_data_dir_does_not_hold_itself(installed: Settings):
     back_up(installed, installed.data_dir / "one.tar.gz")
     second = back_up(installed, installed.data_dir / "two.tar.gz")
-    assert set(second.manifest.files) == {"data/jwt.secret", "data/one.tar.gz", "database.sqlite3"}
+    assert set(second.manifest.files) == {"data/jwt.secret", "data/secrets.key", "data/one.tar.gz", "database.sqlite3"}
 
 
 def test_secrets_of_the_environment_are_named(tmp_path: Path):

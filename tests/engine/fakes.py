@@ -301,7 +301,7 @@ class FakeModels:
         self._provider = provider
         self.missing = False
 
-    def provider(self, name: str) -> ModelProvider:
+    def serving(self, model: ModelSpec) -> ModelProvider:
         if self.missing:
             raise ModelUnavailable
         return self._provider

@@ -15,7 +15,7 @@ from twinspeak.knowledge.ingest import ingest_sync
 from twinspeak.knowledge.samples import samples
 from twinspeak.persistence import migrations
 from twinspeak.persistence.db import Database
-from twinspeak.persistence.secrets import load_or_create_secret
+from twinspeak.persistence.secrets import SecretBox, load_or_create_secret, open_box
 from twinspeak.services import users
 from twinspeak.services.first_run import Administrator, first_run
 from twinspeak.settings import Settings
@@ -27,6 +27,7 @@ class Ground:
 
     db: Database
     passwords: Passwords
+    secrets: SecretBox
     jwt_secret: str
     admin_email: str
     admin_password: str | None
@@ -84,6 +85,7 @@ def prepare(settings: Settings) -> Generator[Ground]:
         yield Ground(
             db=db,
             passwords=passwords,
+            secrets=_secrets(settings),
             jwt_secret=_jwt_secret(settings),
             admin_email=told.admin_email,
             admin_password=told.generated_password,
@@ -129,6 +131,10 @@ def _opened(settings: Settings) -> Generator[tuple[Database, Passwords]]:
     finally:
         passwords.close()
         db.close()
+
+
+def _secrets(settings: Settings) -> SecretBox:
+    return open_box(settings.data_dir, settings.secrets_key.get_secret_value() if settings.secrets_key else None)
 
 
 def _jwt_secret(settings: Settings) -> str:

@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from twinspeak.domain.events import DisplayInfo, ModelEvent
+from twinspeak.domain.models import ModelSpec
 from twinspeak.domain.turn import (
     Ask,
     ModelRequest,
@@ -120,8 +121,8 @@ class ModelProvider(Protocol):
 class ModelDirectory(Protocol):
     """Knows which adapter serves a model."""
 
-    def provider(self, name: str) -> ModelProvider:
-        """Return the adapter that serves `ModelSpec.provider`. Raises ModelUnavailable."""
+    def serving(self, model: ModelSpec) -> ModelProvider:
+        """Return the adapter that serves a model. Raises ModelUnavailable."""
         ...
 
 

@@ -222,7 +222,7 @@ class Rounds:
 
         A provider that does not stop when it is told to is not listened to any more: the round may be summed up by now.
         """
-        provider = self._ports.models.provider(self._plan.model.provider)
+        provider = self._ports.models.serving(self._plan.model)
         stream = provider.stream(request)
         try:
             async for batch in stream:

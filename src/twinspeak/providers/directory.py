@@ -28,6 +28,10 @@ class Directory:
                 "key (OPENAI_API_KEY, ANTHROPIC_API_KEY and so on; docs/providers.md), or choose another model."
             ) from error
 
+    def serving(self, model: ModelSpec) -> ModelProvider:
+        """Return the adapter that serves a model. Raises ModelUnavailable."""
+        return self.provider(model.provider)
+
     def provider(self, name: str) -> ModelProvider:
         """Return the adapter that serves `ModelSpec.provider`. Raises ModelUnavailable."""
         if name == LOCAL:
