@@ -48,7 +48,10 @@ class LiveServer:
 
 @asynccontextmanager
 async def live_server(data_dir: Path, **changes: Any) -> AsyncGenerator[LiveServer]:
-    """Serve until the block ends. `changes` are settings by field name; the local model answers without pauses."""
+    """Serve until the block ends. `changes` are settings by field name; the local model answers without pauses.
+
+    Circuits stay closed: most tests of failures make many of them, one after the other.
+    """
     values: dict[str, Any] = {
         "data_dir": data_dir,
         "database_url": databases.url_for(data_dir),
@@ -56,6 +59,7 @@ async def live_server(data_dir: Path, **changes: Any) -> AsyncGenerator[LiveServ
         "admin_password": PASSWORD,
         "port": 0,
         "local_pace_ms": 0,
+        "circuit_failures": 0,
         "drain_s": 0,
         **{("OPENAI_BASE_URL" if name == "openai_base_url" else name): value for name, value in changes.items()},
     }

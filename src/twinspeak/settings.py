@@ -51,6 +51,14 @@ class Settings(BaseSettings):
     turns_per_minute_user: int = Field(default=60, ge=1)
     turns_per_minute_twin: int = Field(default=1_200, ge=1)
 
+    provider_attempts: int = Field(default=3, ge=1, le=10)
+    provider_retry_budget_s: float = Field(default=15, ge=0, le=600)
+    provider_at_once: int = Field(default=500, ge=1)
+    provider_waiting: int = Field(default=500, ge=0)
+    provider_patience_s: float = Field(default=30, gt=0, le=600)
+    circuit_failures: int = Field(default=10, ge=0, le=10_000)
+    circuit_open_s: float = Field(default=15, gt=0, le=3_600)
+
     socket_ping_interval_s: float = Field(default=25, gt=0, le=3_600)
     socket_ping_timeout_s: float = Field(default=20, gt=0, le=3_600)
     socket_probe_s: float = Field(default=5, gt=0, le=3_600)

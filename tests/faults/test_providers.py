@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures(
 SETTINGS: dict[str, Any] = {
     "turn_first_token_s": 1,
     "turn_silence_s": 1,
+    "provider_retry_budget_s": 0.7,
     "turn_max_rounds": 3,
     "turn_max_answer_chars": 2_000,
     "openai_api_key": "sk-never-to-be-seen",
@@ -259,9 +260,10 @@ async def test_a_hundred_tools_at_once(here: World) -> None:
 async def test_a_later_round_that_fails(here: World, second: str) -> None:
     """What the first round said is kept with the record, and still nobody pays."""
     tools = tool_reply(("search_uploads", {"query": "library"}), text=PART)
-    replies = {"cut": [Reply([CUT])], "stall": [Reply([STALL])], "refuse": [error_reply(401, "no")]}
+    replies = {"cut": Reply([CUT]), "stall": Reply([STALL]), "refuse": error_reply(401, "no")}
+    here.upstream.default = lambda _: replies[second]
     for face in FACES:
-        here.upstream.script(tools, *replies[second])
+        here.upstream.script(tools)
         answer: Answer = await here.ask(face)
         await failed(here, answer, "provider_timeout" if second == "stall" else "provider_failed", PART)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 import pytest
 
@@ -37,14 +37,16 @@ from twinspeak.domain.events import (
 )
 from twinspeak.domain.turn import ModelRequest
 from twinspeak.egress.client import TrustedClient
+from twinspeak.engine.ports import ModelProvider
 from twinspeak.providers.access import Access, headers
 from twinspeak.providers.catalogue.openai import openai_quirks
-from twinspeak.providers.http import Endpoint, Retry
+from twinspeak.providers.http import Endpoint
 from twinspeak.providers.openai_chat import OpenAIChat
+from twinspeak.providers.routing import Policy, Routed
 from twinspeak.providers.vendors import OPENAI_SITE
 
 KEY = "sk-test-1234567890"
-FAST = Retry(first_wait_s=0.001)
+FAST = Policy(first_wait_s=0.001, failures=0)
 
 
 @pytest.fixture
@@ -54,28 +56,29 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 
 @pytest.fixture
-async def provider(upstream: Upstream) -> AsyncIterator[OpenAIChat]:
+async def provider(upstream: Upstream) -> AsyncIterator[Routed]:
     client = TrustedClient.open(connect_s=2)
     yield _provider(client, upstream.base_url)
     await client.close()
 
 
-def _provider(client: TrustedClient, base_url: str, retry: Retry = FAST) -> OpenAIChat:
+def _provider(client: TrustedClient, base_url: str, policy: Policy = FAST) -> Routed:
     access = Access(api_key=KEY, base_url=base_url)
     key = {"Authorization": f"Bearer {KEY}"}
     endpoint = Endpoint("openai", access.url(OPENAI_SITE, "chat/completions"), headers() | key)
-    return OpenAIChat(client, endpoint, lambda spec: openai_quirks(spec.wire_name, vendor=False), retry=retry)
+    chat = OpenAIChat(client, endpoint, lambda spec: openai_quirks(spec.wire_name, vendor=False))
+    return Routed("openai", chat, policy)
 
 
-async def collect(provider: OpenAIChat, asked: ModelRequest | None = None) -> list[ModelEvent]:
+async def collect(provider: ModelProvider, asked: ModelRequest | None = None) -> list[ModelEvent]:
     return [event async for batch in provider.stream(asked or request()) for event in batch]
 
 
-def text_in(events: list[ModelEvent]) -> str:
+def text_in(events: Iterable[ModelEvent]) -> str:
     return "".join(event.text for event in events if isinstance(event, ModelText))
 
 
-async def failing(provider: OpenAIChat) -> tuple[str, ProviderFailed]:
+async def failing(provider: ModelProvider) -> tuple[str, ProviderFailed]:
     """The text that came before the failure, and the failure."""
     events: list[ModelEvent] = []
 
@@ -89,7 +92,7 @@ async def failing(provider: OpenAIChat) -> tuple[str, ProviderFailed]:
     return text_in(events), failed.value
 
 
-async def test_an_answer_comes_whole_and_the_key_goes_along(upstream: Upstream, provider: OpenAIChat):
+async def test_an_answer_comes_whole_and_the_key_goes_along(upstream: Upstream, provider: ModelProvider):
     upstream.script(text_reply("Grüße, 世界 👋!", size=3, thinking="Hmm, well."))
     events = await collect(provider)
     assert text_in(events) == "Grüße, 世界 👋!"
@@ -102,7 +105,7 @@ async def test_an_answer_comes_whole_and_the_key_goes_along(upstream: Upstream, 
     assert exchange.json["stream_options"] == {"include_usage": True}
 
 
-async def test_tool_calls_come_with_their_arguments(upstream: Upstream, provider: OpenAIChat):
+async def test_tool_calls_come_with_their_arguments(upstream: Upstream, provider: ModelProvider):
     upstream.script(tool_reply(("search_uploads", {"query": "fees"}), ("search_uploads", {"query": "größe"})))
     events = await collect(provider, request(tools=(SEARCH,)))
     deltas = [event for event in events if isinstance(event, ModelToolDelta)]
@@ -115,7 +118,7 @@ BODIES = {decode.name_of(path): path.read_bytes() for path in decode.own_recordi
 
 
 @pytest.mark.parametrize("name", BODIES)
-async def test_recordings_read_the_same_through_a_socket(upstream: Upstream, provider: OpenAIChat, name: str):
+async def test_recordings_read_the_same_through_a_socket(upstream: Upstream, provider: ModelProvider, name: str):
     body = BODIES[name]
     upstream.script(raw_reply(body, size=97))
     events: list[ModelEvent] = []
@@ -125,13 +128,13 @@ async def test_recordings_read_the_same_through_a_socket(upstream: Upstream, pro
     assert text_in(events) == decode.text_of(body)
 
 
-async def test_a_body_without_chunks_is_read_to_its_end(upstream: Upstream, provider: OpenAIChat):
+async def test_a_body_without_chunks_is_read_to_its_end(upstream: Upstream, provider: ModelProvider):
     reply = text_reply("Until the end.")
     upstream.script(Reply(reply.steps, chunked=False))
     assert text_in(await collect(provider)) == "Until the end."
 
 
-async def test_a_connection_is_used_again_after_a_whole_answer(upstream: Upstream, provider: OpenAIChat):
+async def test_a_connection_is_used_again_after_a_whole_answer(upstream: Upstream, provider: ModelProvider):
     upstream.script(Reply([*text_steps("The end follows a little later."), *ending(), 0.01]))
     await collect(provider)
     first = await upstream.exchange()
@@ -140,7 +143,7 @@ async def test_a_connection_is_used_again_after_a_whole_answer(upstream: Upstrea
     assert not first.closed.is_set()
 
 
-async def test_text_is_there_as_soon_as_it_is_sent(upstream: Upstream, provider: OpenAIChat):
+async def test_text_is_there_as_soon_as_it_is_sent(upstream: Upstream, provider: ModelProvider):
     gate = asyncio.Event()
     upstream.script(Reply([*text_steps("First"), gate, chunk({"content": "second"}), *ending()]))
     stream = provider.stream(request())
@@ -155,11 +158,11 @@ async def test_text_is_there_as_soon_as_it_is_sent(upstream: Upstream, provider:
 class TestTheUpstreamIsClosed:
     """Whatever ends the reading: cancel before the headers, in the stream, between batches; aclose; a forgotten one."""
 
-    async def _reading(self, provider: OpenAIChat, first: asyncio.Event) -> None:
+    async def _reading(self, provider: ModelProvider, first: asyncio.Event) -> None:
         async for _ in provider.stream(request()):
             first.set()
 
-    async def _cancelled(self, upstream: Upstream, provider: OpenAIChat, steps: list[Step]) -> Exchange:
+    async def _cancelled(self, upstream: Upstream, provider: ModelProvider, steps: list[Step]) -> Exchange:
         upstream.script(Reply(steps))
         first = asyncio.Event()
         async with asyncio.TaskGroup() as group:
@@ -170,16 +173,16 @@ class TestTheUpstreamIsClosed:
             task.cancel()
         return exchange
 
-    async def test_when_its_task_is_cancelled_in_the_stream(self, upstream: Upstream, provider: OpenAIChat):
+    async def test_when_its_task_is_cancelled_in_the_stream(self, upstream: Upstream, provider: ModelProvider):
         exchange = await self._cancelled(upstream, provider, [*text_steps("Half an answer"), STALL])
         assert await exchange.hung_up(within=2)
 
-    async def test_when_its_task_is_cancelled_before_the_first_token(self, upstream: Upstream, provider: OpenAIChat):
+    async def test_when_its_task_is_cancelled_before_the_first_token(self, upstream: Upstream, provider: ModelProvider):
         exchange = await self._cancelled(upstream, provider, [STALL])
         assert await exchange.hung_up(within=2)
 
     async def test_when_its_task_is_cancelled_while_it_does_something_else(
-        self, upstream: Upstream, provider: OpenAIChat
+        self, upstream: Upstream, provider: ModelProvider
     ):
         upstream.script(Reply([*text_steps("Half"), STALL]))
         busy = asyncio.Event()
@@ -199,7 +202,7 @@ class TestTheUpstreamIsClosed:
         assert await exchange.hung_up(within=2)
         await stream.aclose()
 
-    async def test_when_the_stream_is_closed(self, upstream: Upstream, provider: OpenAIChat):
+    async def test_when_the_stream_is_closed(self, upstream: Upstream, provider: ModelProvider):
         upstream.script(Reply([*text_steps("Half"), STALL]))
         stream = provider.stream(request())
         await anext(stream)
@@ -211,7 +214,7 @@ class TestTheUpstreamIsClosed:
 
     async def test_when_waiting_to_ask_again(self, upstream: Upstream):
         client = TrustedClient.open()
-        slow = _provider(client, upstream.base_url, Retry(first_wait_s=600))
+        slow = _provider(client, upstream.base_url, Policy(first_wait_s=600, longest_wait_s=600, budget_s=600))
         upstream.script(error_reply(503, "later"))
         async with asyncio.TaskGroup() as group:
             task = group.create_task(self._reading(slow, asyncio.Event()))
@@ -221,7 +224,7 @@ class TestTheUpstreamIsClosed:
         assert len(upstream.exchanges) == 1
         await client.close()
 
-    async def test_when_the_answer_never_ends_after_done(self, upstream: Upstream, provider: OpenAIChat):
+    async def test_when_the_answer_never_ends_after_done(self, upstream: Upstream, provider: ModelProvider):
         upstream.script(Reply([*text_steps("All"), chunk(finish="stop"), DONE, STALL]))
         assert text_in(await asyncio.wait_for(collect(provider), 5)) == "All"
         assert await (await upstream.exchange()).hung_up(within=2)
@@ -240,7 +243,7 @@ class TestFaultsAfterTheFirstByte:
         ],
     )
     async def test_the_text_is_kept_and_the_failure_told_once(
-        self, upstream: Upstream, provider: OpenAIChat, fault: list[Step]
+        self, upstream: Upstream, provider: ModelProvider, fault: list[Step]
     ):
         upstream.script(Reply([*text_steps("Half an answer"), *fault]))
         text, failure = await failing(provider)
@@ -251,7 +254,7 @@ class TestFaultsAfterTheFirstByte:
             assert await exchange.hung_up(within=2)
         assert len(upstream.exchanges) == 1
 
-    async def test_a_cut_after_the_finish_reason_takes_nothing(self, upstream: Upstream, provider: OpenAIChat):
+    async def test_a_cut_after_the_finish_reason_takes_nothing(self, upstream: Upstream, provider: ModelProvider):
         upstream.script(Reply([*text_steps("All of it"), chunk(finish="length"), 0.05, CUT]))
         events = await collect(provider)
         assert text_in(events) == "All of it"
@@ -260,13 +263,13 @@ class TestFaultsAfterTheFirstByte:
 
 class TestRefusals:
     @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 529])
-    async def test_what_may_pass_is_asked_again(self, upstream: Upstream, provider: OpenAIChat, status: int):
+    async def test_what_may_pass_is_asked_again(self, upstream: Upstream, provider: ModelProvider, status: int):
         upstream.script(error_reply(status, "wait", headers={"Retry-After": "0"}), Reply([b"<html>"], status))
         upstream.script(text_reply("There."))
         assert text_in(await collect(provider)) == "There."
         assert len(upstream.exchanges) == 3
 
-    async def test_attempts_are_bounded(self, upstream: Upstream, provider: OpenAIChat):
+    async def test_attempts_are_bounded(self, upstream: Upstream, provider: ModelProvider):
         upstream.default = lambda _: error_reply(503, "down")
         _, failure = await failing(provider)
         assert failure.details == {"provider": "openai", "status": 503}
@@ -288,7 +291,7 @@ class TestRefusals:
         ],
     )
     async def test_what_will_not_pass_is_told_at_once(
-        self, upstream: Upstream, provider: OpenAIChat, reply: Reply, words: str
+        self, upstream: Upstream, provider: ModelProvider, reply: Reply, words: str
     ):
         upstream.script(reply)
         _, failure = await failing(provider)
@@ -296,13 +299,13 @@ class TestRefusals:
         assert failure.details == {"provider": "openai", "status": reply.status}
         assert len(upstream.exchanges) == 1
 
-    async def test_a_long_wait_is_passed_on(self, upstream: Upstream, provider: OpenAIChat):
+    async def test_a_long_wait_is_passed_on(self, upstream: Upstream, provider: ModelProvider):
         upstream.script(error_reply(429, "busy", headers={"Retry-After": "20"}))
         _, failure = await failing(provider)
         assert failure.retry_after_s == 20
         assert len(upstream.exchanges) == 1
 
-    async def test_nobody_there(self, provider: OpenAIChat, upstream: Upstream):
+    async def test_nobody_there(self, provider: ModelProvider, upstream: Upstream):
         client = TrustedClient.open(connect_s=1)
         async with Upstream() as gone:
             base_url = gone.base_url
@@ -310,13 +313,15 @@ class TestRefusals:
         assert failure.details == {"provider": "openai"}
         await client.close()
 
-    async def test_a_connection_lost_before_the_headers_is_tried_again(self, upstream: Upstream, provider: OpenAIChat):
+    async def test_a_connection_lost_before_the_headers_is_tried_again(
+        self, upstream: Upstream, provider: ModelProvider
+    ):
         await collect(provider)
         await upstream.drop_connections()
         upstream.script(text_reply("Again."))
         assert text_in(await collect(provider)) == "Again."
 
 
-async def test_a_large_question_is_sent_whole(upstream: Upstream, provider: OpenAIChat):
+async def test_a_large_question_is_sent_whole(upstream: Upstream, provider: ModelProvider):
     await collect(provider, request(question="x" * 3_000_000))
     assert len((await upstream.exchange()).json["messages"][1]["content"]) == 3_000_000

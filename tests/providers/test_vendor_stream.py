@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.fakes import anthropic, bedrock
 from tests.fakes.speakers import KEY, SPEAKERS, Speaker
 from tests.fakes.upstream import STALL, Exchange, Reply, Step, Upstream
 from tests.providers.requests import SEARCH, request
@@ -19,11 +20,11 @@ from twinspeak.domain.turn import ModelRequest
 from twinspeak.egress.client import TrustedClient
 from twinspeak.engine.ports import ModelProvider
 from twinspeak.providers.directory import Directory
-from twinspeak.providers.http import Retry
+from twinspeak.providers.routing import Policy, Routing
 from twinspeak.providers.vendors import configured
 from twinspeak.settings import Settings
 
-FAST = Retry(first_wait_s=0.001)
+FAST = Routing(Policy(first_wait_s=0.001, failures=0))
 
 
 class Stage:
@@ -34,7 +35,6 @@ class Stage:
         self.upstream = upstream
         self.directory = directory
         self.provider: ModelProvider = directory.provider(speaker.name)
-        self.provider._retry = FAST  # pyright: ignore[reportAttributeAccessIssue]
 
     def script(self, *steps: Step) -> None:
         self.upstream.script(Reply(list(steps), headers=self.speaker.text_reply("").headers))
@@ -71,7 +71,7 @@ async def stage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     client = TrustedClient.open(connect_s=2)
     async with speaker.upstream() as upstream:
         settings = Settings.model_validate(speaker.settings(upstream))
-        yield Stage(speaker, upstream, Directory(configured(client, keys_of(settings))))
+        yield Stage(speaker, upstream, Directory(configured(client, keys_of(settings)), routing=FAST))
     await client.close()
 
 
@@ -162,6 +162,20 @@ async def test_what_may_pass_is_asked_again(stage: Stage, status: int):
     assert len(stage.upstream.exchanges) == 3
     for exchange in stage.upstream.exchanges:
         stage.speaker.check(exchange)
+
+
+OVERLOADED: dict[str, list[Step]] = {
+    "anthropic": [anthropic.start(), anthropic.PING, anthropic.error("overloaded_error"), STALL],
+    "bedrock": [bedrock.start(), bedrock.exception("throttlingException"), STALL],
+}
+
+
+async def test_a_stream_that_begins_with_overloaded_is_asked_for_again(stage: Stage):
+    stage.script(*OVERLOADED[stage.speaker.name])
+    stage.upstream.script(stage.speaker.text_reply("There."))
+    assert text_in(await stage.collect()) == "There."
+    first, _ = stage.upstream.exchanges
+    assert await first.hung_up(within=2)
 
 
 @pytest.mark.parametrize(("status", "words"), [(401, "key"), (403, "key"), (404, "model"), (400, "not accept")])

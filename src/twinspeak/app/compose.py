@@ -24,6 +24,7 @@ from twinspeak.knowledge.retrieve import VaultRetriever
 from twinspeak.providers.access import Access
 from twinspeak.providers.bedrock_auth import AwsAccess
 from twinspeak.providers.directory import Directory
+from twinspeak.providers.routing import Policy, Routing
 from twinspeak.providers.vendors import Keys, configured
 from twinspeak.services.asking import Resolver
 from twinspeak.services.auth import Auth
@@ -62,8 +63,8 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
     async with AsyncExitStack() as stack:
         client = TrustedClient.open()
         stack.push_async_callback(client.close)
-        models = _models(settings, client)
         metrics, watchdog, background = Metrics(), Watchdog(), Supervisor("background")
+        models = _models(settings, client, metrics)
         store = TurnStore(ground.db, lease_s=settings.turn_lease_s, owner=new_id())
         limits = RateLimits()
         auth = Auth(ground.db, Tokens(ground.jwt_secret, settings.jwt_ttl_s), ground.passwords)
@@ -138,9 +139,20 @@ def keys_of(settings: Settings) -> Keys:
     )
 
 
-def _models(settings: Settings, client: TrustedClient) -> Directory:
+def _models(settings: Settings, client: TrustedClient, metrics: Metrics) -> Directory:
+    policy = Policy(
+        attempts=settings.provider_attempts,
+        budget_s=settings.provider_retry_budget_s,
+        at_once=settings.provider_at_once,
+        waiting=settings.provider_waiting,
+        patience_s=settings.provider_patience_s,
+        failures=settings.circuit_failures,
+        open_s=settings.circuit_open_s,
+        stall_s=settings.turn_first_token_s,
+    )
     return Directory(
         configured(client, keys_of(settings)),
+        routing=Routing(policy, metrics),
         default_model=settings.default_model,
         local_pace_ms=settings.local_pace_ms,
     )

@@ -261,11 +261,41 @@ class ModelUnavailable(ServiceError):
 
 
 class ProviderFailed(ServiceError):
-    """`details` is `{"provider": name, "status"?: int}`."""
+    """`details` is `{"provider": name, "status"?: int}`.
+
+    `elsewhere` False: the vendor's rules refused the question, and it is not to be put to another one instead.
+    """
 
     code = "provider_failed"
     status = 502
     default = "The model provider failed to answer. Please try again."
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        details: dict[str, Any] | None = None,
+        retry_after_s: int | None = None,
+        elsewhere: bool = True,
+    ) -> None:
+        super().__init__(message, details=details, retry_after_s=retry_after_s)
+        self.elsewhere = elsewhere
+
+
+class ProviderBusy(ServiceError):
+    """Too many of our own requests wait for the provider. `details` is `{"provider": name}`."""
+
+    code = "provider_busy"
+    status = 503
+    default = "Too many questions are waiting for the model provider. Please try again in a moment."
+
+
+class ProviderUnavailable(ServiceError):
+    """The provider failed so often that it is left alone for a while. `details` is `{"provider": name}`."""
+
+    code = "provider_unavailable"
+    status = 503
+    default = "The model provider has been failing and is given a pause. Please try again in a moment."
 
 
 class ProviderTimeout(ServiceError):

@@ -180,6 +180,8 @@ Message = UserMessage | AssistantMessage | ToolMessage
 class ModelRequest(msgspec.Struct, frozen=True):
     """One round for a provider. `passages` is for models that answer from them directly (`uses_passages`).
 
+    `twin_id` ("" outside of any) and `user_id` tell whose it is, so that those who wait for a provider take turns.
+
     `may_call` False asks for an answer without tools. They are named all the same: some vendors bind a round's state
     to them, and refuse a history of calls to tools that they were not told of.
     """
@@ -195,6 +197,8 @@ class ModelRequest(msgspec.Struct, frozen=True):
     question: str
     passages: tuple[Passage, ...] = ()
     may_call: bool = True
+    twin_id: str = ""
+    user_id: str = ""
 
 
 class TurnState(StrEnum):

@@ -198,6 +198,8 @@ class Rounds:
             question=plan.ask.question,
             passages=tuple(self._toolbox.passages),
             may_call=may_call,
+            twin_id=plan.institution.id if plan.institution else "",
+            user_id=plan.ask.caller.user_id,
         )
 
     async def _round(self, number: int, request: ModelRequest) -> RoundResult:

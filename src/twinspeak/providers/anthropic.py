@@ -38,7 +38,7 @@ from twinspeak.providers.anthropic_frames import (
 )
 from twinspeak.providers.anthropic_request import MAKER, continued, encode, limit_of
 from twinspeak.providers.claude import ClaudeQuirks
-from twinspeak.providers.http import Endpoint, Retry
+from twinspeak.providers.http import Endpoint
 from twinspeak.providers.refusals import Refusal, failure_of, refusal_in
 from twinspeak.providers.relay import relay
 from twinspeak.providers.wire.loose import is_mapping, text
@@ -224,13 +224,10 @@ class AnthropicMessages:
         client: TrustedClient,
         endpoint: Endpoint,
         quirks: Callable[[ModelSpec], ClaudeQuirks],
-        *,
-        retry: Retry | None = None,
     ) -> None:
         self._client = client
         self._endpoint = endpoint
         self._quirks = quirks
-        self._retry = retry or Retry()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[list[ModelEvent]]:
         """Yield the events of each network read as one batch. Raises ProviderFailed.
@@ -241,7 +238,7 @@ class AnthropicMessages:
         decoder = AnthropicDecoder(self._endpoint.provider)
         for _ in range(_MOST_PAUSES):
             body = encode(continued(request, tuple(state), left), quirks)
-            batches = relay(self._client, self._endpoint, body, self._retry, decoder)
+            batches = relay(self._client, self._endpoint, body, decoder)
             async with aclosing(batches):
                 async for batch in batches:
                     yield [event for event in batch if not isinstance(event, ModelStop)] if decoder.paused else batch

@@ -29,7 +29,7 @@ from twinspeak.domain.models import ModelSpec
 from twinspeak.domain.turn import ModelRequest, Opaque
 from twinspeak.egress.client import TrustedClient
 from twinspeak.providers.bedrock_request import MAKER, BedrockQuirks, encode
-from twinspeak.providers.http import Endpoint, Retry
+from twinspeak.providers.http import Endpoint
 from twinspeak.providers.refusals import Refusal, failure_of, refusal_in
 from twinspeak.providers.relay import relay
 from twinspeak.providers.wire.eventstream import EventMessage, EventStreamSplitter
@@ -241,7 +241,6 @@ class BedrockConverse:
         self._base = base.rstrip("/")
         self._sign = sign
         self._quirks = quirks
-        self._retry = Retry()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[list[ModelEvent]]:
         """Yield the events of each network read as one batch. Raises ProviderFailed."""
@@ -249,6 +248,6 @@ class BedrockConverse:
         url = f"{self._base}/model/{quote(request.model.wire_name, safe='')}/converse-stream"
         body = encode(request, self._quirks(request.model))
         endpoint = Endpoint(MAKER, url, await self._sign(url, body))
-        async with aclosing(relay(self._client, endpoint, body, self._retry, BedrockDecoder(MAKER))) as batches:
+        async with aclosing(relay(self._client, endpoint, body, BedrockDecoder(MAKER))) as batches:
             async for batch in batches:
                 yield batch

@@ -7,17 +7,28 @@ from twinspeak.domain.models import ModelSpec
 from twinspeak.engine.ports import ModelProvider
 from twinspeak.providers.catalogue import LOCAL, LOCAL_MODEL
 from twinspeak.providers.local import LocalModel
+from twinspeak.providers.routing import Policy, Routing
 from twinspeak.providers.vendors import Vendor
 
 
 class Directory:
     """The configured providers and their models, in the vendors' order: the first one provides the default model.
 
+    Each gets its queue and its circuits by `routing`; the built-in model needs none.
     Raises OperatorError when the default model cannot be asked.
     """
 
-    def __init__(self, vendors: Sequence[Vendor], *, default_model: str = "", local_pace_ms: int = 8) -> None:
+    def __init__(
+        self,
+        vendors: Sequence[Vendor],
+        *,
+        routing: Routing | None = None,
+        default_model: str = "",
+        local_pace_ms: int = 8,
+    ) -> None:
         self._vendors = {vendor.name: vendor for vendor in vendors}
+        routing = routing or Routing(Policy())
+        self._providers = {vendor.name: routing.guard(vendor.name, vendor.provider) for vendor in vendors}
         self._local = LocalModel(pace_s=local_pace_ms / 1000)
         self.default_id = default_model or next((vendor.default_model for vendor in vendors), LOCAL)
         try:
@@ -37,7 +48,7 @@ class Directory:
         if name == LOCAL:
             return self._local
         try:
-            return self._vendors[name].provider
+            return self._providers[name]
         except KeyError:
             raise ModelUnavailable(details={"provider": name}) from None
 

@@ -26,7 +26,7 @@ from twinspeak.domain.models import ModelSpec
 from twinspeak.domain.turn import ModelRequest, Opaque
 from twinspeak.egress.client import TrustedClient
 from twinspeak.providers.gemini_request import MAKER, GeminiQuirks, encode
-from twinspeak.providers.http import Endpoint, Retry
+from twinspeak.providers.http import Endpoint
 from twinspeak.providers.relay import relay
 from twinspeak.providers.sse_decoder import SseDecoder
 from twinspeak.providers.wire.loose import is_mapping, items, mapping, text, whole
@@ -161,20 +161,17 @@ class Gemini:
         client: TrustedClient,
         endpoint: Endpoint,
         quirks: Callable[[ModelSpec], GeminiQuirks],
-        *,
-        retry: Retry | None = None,
     ) -> None:
         self._client = client
         self._endpoint = endpoint
         self._quirks = quirks
-        self._retry = retry or Retry()
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[list[ModelEvent]]:
         """Yield the events of each network read as one batch. Raises ProviderFailed."""
         url = url_of(self._endpoint.url, request.model.wire_name)
         endpoint = msgspec.structs.replace(self._endpoint, url=url)
         body = encode(request, self._quirks(request.model))
-        return relay(self._client, endpoint, body, self._retry, GeminiDecoder(endpoint.provider))
+        return relay(self._client, endpoint, body, GeminiDecoder(endpoint.provider))
 
 
 def url_of(base: str, name: str) -> str:

@@ -1,11 +1,10 @@
-"""The one way a model is asked: a POST whose answer streams, retried only while nothing of the answer has come.
+"""The one way a model is asked: a POST whose answer streams. Asking again is `routing`'s.
 
 What a provider refuses with becomes `ProviderFailed`; its own words stay in the log, because they can hold a key's
 last letters or somebody's prompt.
 """
 
 import asyncio
-import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -31,39 +30,15 @@ class Endpoint(msgspec.Struct, frozen=True):
     headers: dict[str, str]
 
 
-class Retry(msgspec.Struct, frozen=True):
-    """How often to ask, how long to wait in between, and the longest `Retry-After` that is waited for (seconds)."""
-
-    attempts: int = 3
-    first_wait_s: float = 0.4
-    longest_wait_s: float = 5.0
-
-    def wait_s(self, attempt: int, asked: float | None) -> float:
-        """Return the wait after failed attempt number `attempt` (from 1): what was asked, else doubling with jitter."""
-        if asked is not None:
-            return asked
-        return self.first_wait_s * 2 ** (attempt - 1) * (0.75 + secrets.randbelow(500) / 1000)
-
-
-class Refused(Exception):
-    """Why a `ProviderFailed` was raised before the stream, for adapters that know what to do about it."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(str(refusal.status))
-        self.refusal = refusal
-
-
 @asynccontextmanager
-async def ask(
-    client: TrustedClient, endpoint: Endpoint, body: bytes, retry: Retry
-) -> AsyncGenerator[aiohttp.ClientResponse]:
+async def ask(client: TrustedClient, endpoint: Endpoint, body: bytes) -> AsyncGenerator[aiohttp.ClientResponse]:
     """POST `body` and give the 200 response, to be read by the caller; the connection is closed however that ends.
 
     Closing is bound to the task that asked as well: when that task is cancelled outside of this block, the traceback
     keeps a suspended generator alive, and the provider would go on writing (and billing) to nobody.
     Raises ProviderFailed.
     """
-    response = await _open(client, endpoint, body, retry)
+    response = await _open(client, endpoint, body)
 
     def abandon(task: asyncio.Task[object]) -> None:
         if task.cancelled():
@@ -81,40 +56,24 @@ async def ask(
             task.remove_done_callback(abandon)
 
 
-async def _open(client: TrustedClient, endpoint: Endpoint, body: bytes, retry: Retry) -> aiohttp.ClientResponse:
-    for attempt in range(1, retry.attempts + 1):
-        last = attempt == retry.attempts
-        asked: float | None = None
-        try:
-            response = await client.post(endpoint.url, body, endpoint.headers)
-        except (aiohttp.ClientError, OSError) as error:
-            _log.warning(
-                "provider_unreachable", provider=endpoint.provider, attempt=attempt, error=type(error).__name__
-            )
-            if last:
-                raise ProviderFailed(details={"provider": endpoint.provider}) from error
-        else:
-            if response.status == 200:
-                return response
-            refusal = await _refusal(response)
-            _log_refusal(endpoint, refusal, attempt)
-            asked = refusal.retry_after_s
-            if last or not refusal.transient or (asked or 0) > retry.longest_wait_s:
-                raise failure_of(endpoint.provider, refusal) from Refused(refusal)
-        await asyncio.sleep(retry.wait_s(attempt, asked))
-    raise ProviderFailed(details={"provider": endpoint.provider})
-
-
-def _log_refusal(endpoint: Endpoint, refusal: Refusal, attempt: int) -> None:
+async def _open(client: TrustedClient, endpoint: Endpoint, body: bytes) -> aiohttp.ClientResponse:
+    try:
+        response = await client.post(endpoint.url, body, endpoint.headers)
+    except (aiohttp.ClientError, OSError) as error:
+        _log.warning("provider_unreachable", provider=endpoint.provider, error=type(error).__name__)
+        raise ProviderFailed(details={"provider": endpoint.provider}) from error
+    if response.status == 200:
+        return response
+    refusal = await _refusal(response)
     _log.warning(
         "provider_refused",
         provider=endpoint.provider,
-        attempt=attempt,
         status=refusal.status,
         code=refusal.code,
         kind=refusal.kind,
         param=refusal.param,
     )
+    raise failure_of(endpoint.provider, refusal)
 
 
 async def _refusal(response: aiohttp.ClientResponse) -> Refusal:

@@ -19,7 +19,7 @@ from twinspeak.domain.ids import new_id
 from twinspeak.domain.models import ModelSpec
 from twinspeak.domain.turn import ModelRequest
 from twinspeak.egress.client import TrustedClient
-from twinspeak.providers.http import Endpoint, Retry
+from twinspeak.providers.http import Endpoint
 from twinspeak.providers.openai_chunks import (
     Chunk,
     Delta,
@@ -28,9 +28,9 @@ from twinspeak.providers.openai_chunks import (
     ToolCallDelta,
     counted,
     read_chunk,
-    status_of,
 )
 from twinspeak.providers.openai_request import Quirks, encode
+from twinspeak.providers.refusals import Refusal, failure_of, refusal_in
 from twinspeak.providers.relay import relay
 from twinspeak.providers.wire.sse import SseEvent, SseSplitter, SseTooLong
 from twinspeak.providers.wire.surrogates import Joiner
@@ -45,7 +45,7 @@ _STOPS = {
     "content_filter": StopReason.REFUSED,
     "refusal": StopReason.REFUSED,
 }
-_FAILED_STOPS = frozenset({"error", "insufficient_system_resource"})
+_FAILED_STOPS = {"error": 0, "insufficient_system_resource": 503}
 
 
 class _Tool:
@@ -126,15 +126,12 @@ class OpenAIChatDecoder:
                 self._fail()
                 return
             if chunk.error or name == "error":
-                self._fail(status_of(chunk.error))
+                self._fail(refusal_in({"error": chunk.error or {}}))
                 return
             self._chunk(chunk, found)
 
-    def _fail(self, status: int | None = None) -> None:
-        details: dict[str, object] = {"provider": self._provider}
-        if status:
-            details["status"] = status
-        self._failure = ProviderFailed(details=details)
+    def _fail(self, refusal: Refusal | None = None) -> None:
+        self._failure = failure_of(self._provider, refusal or Refusal(0))
         self.finished = True
 
     def _chunk(self, chunk: Chunk, found: list[ModelEvent]) -> None:
@@ -147,7 +144,7 @@ class OpenAIChatDecoder:
             if choice.finish_reason:
                 self._reason = choice.finish_reason
                 if self._reason in _FAILED_STOPS:
-                    self._fail()
+                    self._fail(Refusal(_FAILED_STOPS[self._reason]))
                     return
             usage = usage or choice.usage
         if not usage and chunk.x_groq:
@@ -234,15 +231,12 @@ class OpenAIChat:
         client: TrustedClient,
         endpoint: Endpoint,
         quirks: Callable[[ModelSpec], Quirks],
-        *,
-        retry: Retry | None = None,
     ) -> None:
         self._client = client
         self._endpoint = endpoint
         self._quirks = quirks
-        self._retry = retry or Retry()
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[list[ModelEvent]]:
         """Yield the events of each network read as one batch. Raises ProviderFailed."""
         body = encode(request, self._quirks(request.model))
-        return relay(self._client, self._endpoint, body, self._retry, OpenAIChatDecoder(self._endpoint.provider))
+        return relay(self._client, self._endpoint, body, OpenAIChatDecoder(self._endpoint.provider))

@@ -206,13 +206,3 @@ def counted(usage: ChunkUsage) -> ModelUsage | None:
     cached = usage.prompt_tokens_details.cached_tokens if usage.prompt_tokens_details else None
     cached = cached or usage.prompt_cache_hit_tokens or 0
     return ModelUsage(input=prompt, cached=min(max(0, cached), prompt), completion=completion)
-
-
-def status_of(error: object) -> int | None:
-    """Find the HTTP status in an error object: `status_code` (Groq), or a numeric `code` (OpenRouter)."""
-    fields = mapping(error)
-    for key in ("status_code", "code", "status"):
-        status = whole(fields.get(key))
-        if status and 400 <= status <= 599:
-            return status
-    return None

@@ -22,8 +22,9 @@ from twinspeak.domain.ids import new_id
 from twinspeak.domain.models import ModelSpec
 from twinspeak.domain.turn import ModelRequest, Opaque
 from twinspeak.egress.client import TrustedClient
-from twinspeak.providers.http import Endpoint, Refused, Retry
+from twinspeak.providers.http import Endpoint
 from twinspeak.providers.openai_request import Quirks
+from twinspeak.providers.refusals import Refused
 from twinspeak.providers.relay import relay
 from twinspeak.providers.responses_request import MAKER, encode
 from twinspeak.providers.sse_decoder import SseDecoder
@@ -157,13 +158,10 @@ class OpenAIResponses:
         client: TrustedClient,
         endpoint: Endpoint,
         quirks: Callable[[ModelSpec], Quirks],
-        *,
-        retry: Retry | None = None,
     ) -> None:
         self._client = client
         self._endpoint = endpoint
         self._quirks = quirks
-        self._retry = retry or Retry()
         self._summaries = True
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[list[ModelEvent]]:
@@ -185,7 +183,7 @@ class OpenAIResponses:
 
     def _ask(self, request: ModelRequest, *, summaries: bool) -> AsyncGenerator[list[ModelEvent]]:
         body = encode(request, self._quirks(request.model), summaries=summaries)
-        return relay(self._client, self._endpoint, body, self._retry, ResponsesDecoder(self._endpoint.provider))
+        return relay(self._client, self._endpoint, body, ResponsesDecoder(self._endpoint.provider))
 
 
 def _wants_verification(failure: ProviderFailed) -> bool:

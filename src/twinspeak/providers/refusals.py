@@ -6,11 +6,13 @@ another where the vendor has no code for it, and then dropped: neither shown nor
 
 import math
 import re
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
+from twinspeak.domain.clock import now_ms
 from twinspeak.domain.errors import ProviderFailed
 from twinspeak.providers.wire.loose import items, mapping, read_object, text, whole
 
@@ -124,6 +126,14 @@ class Refusal(msgspec.Struct, frozen=True):
         return self.said or (Cause.REQUEST if self.status else Cause.OTHER)
 
 
+class Refused(Exception):
+    """Why a `ProviderFailed` came: its cause, for who knows what to do about it."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(str(refusal.status))
+        self.refusal = refusal
+
+
 def refusal_from(status: int, headers: dict[str, str], body: bytes) -> Refusal:
     """Take an error response apart; any body will do. A wait is in its headers or, at Google, in its body.
 
@@ -156,14 +166,20 @@ def refusal_in(payload: dict[str, Any], *, status: int = 0) -> Refusal:
 
 
 def failure_of(provider: str, refusal: Refusal) -> ProviderFailed:
-    """Turn a refusal into the error that callers see: what to do, never the provider's own words."""
+    """Turn a refusal into the error that callers see: what to do, never the provider's own words.
+
+    Its cause is the refusal, as `Refused`.
+    """
     wait = refusal.retry_after_s
     details: dict[str, Any] = {"provider": provider}
-    return ProviderFailed(
+    failure = ProviderFailed(
         _MESSAGES[refusal.cause],
         details={**details, "status": refusal.status} if refusal.status else details,
         retry_after_s=int(wait + 0.999) if wait is not None and refusal.transient else None,
+        elsewhere=refusal.cause is not Cause.UNSAFE,
     )
+    failure.__cause__ = Refused(refusal)
+    return failure
 
 
 def _status_of(error: dict[str, Any]) -> int:
@@ -185,11 +201,18 @@ def _word(value: object) -> str:
 
 
 def _retry_after(headers: dict[str, str]) -> float | None:
-    """Read `retry-after-ms` or `Retry-After` in seconds; a date is taken as a long wait."""
+    """Read `retry-after-ms`, or `Retry-After` in seconds or as a date."""
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         if words := headers.get(name, "").strip():
-            return _seconds(words, unit)
+            return _until(words) if "GMT" in words else _seconds(words, unit)
     return None
+
+
+def _until(date: str) -> float:
+    try:
+        return max(0.0, parsedate_to_datetime(date).timestamp() - now_ms() / 1000)
+    except ValueError:
+        return 60.0
 
 
 def _retry_delay(detail: dict[str, Any]) -> float | None:

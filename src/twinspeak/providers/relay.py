@@ -10,7 +10,7 @@ import aiohttp
 from twinspeak.domain.errors import ProviderFailed
 from twinspeak.domain.events import ModelEvent
 from twinspeak.egress.client import TrustedClient
-from twinspeak.providers.http import Endpoint, Retry, ask
+from twinspeak.providers.http import Endpoint, ask
 
 _DRAIN_S = 0.05
 
@@ -38,13 +38,13 @@ class Decoder(Protocol):
 
 
 async def relay(
-    client: TrustedClient, endpoint: Endpoint, body: bytes, retry: Retry, decoder: Decoder
+    client: TrustedClient, endpoint: Endpoint, body: bytes, decoder: Decoder
 ) -> AsyncGenerator[list[ModelEvent]]:
     """Ask, and yield the events of each network read as one batch. Raises ProviderFailed.
 
     The upstream connection is closed when this ends, is closed, or when the task that iterates it is cancelled.
     """
-    async with ask(client, endpoint, body, retry) as response:
+    async with ask(client, endpoint, body) as response:
         try:
             while not decoder.finished and (data := await response.content.readany()):
                 if events := decoder.feed(data):

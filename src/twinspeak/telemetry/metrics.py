@@ -38,6 +38,7 @@ class Metrics:
         prometheus_client.PlatformCollector(registry=self.registry)
         prometheus_client.GCCollector(registry=self.registry)
         self._make_turn_instruments()
+        self._make_provider_instruments()
         self._make_request_instruments()
         Gauge("twinspeak_build_info", "Always 1; the version is a label.", ("version",), registry=self.registry).labels(
             version=__version__
@@ -74,10 +75,38 @@ class Metrics:
         self.failures = Counter(
             "twinspeak_turn_failures", "Turns that failed, by error code.", ("code", "provider"), registry=self.registry
         )
+
+    def _make_provider_instruments(self) -> None:
+        from prometheus_client import Counter, Gauge
+
         self.upstream_errors = Counter(
             "twinspeak_upstream_errors",
             "Turns that a model provider failed, by the HTTP status it gave.",
             ("provider", "status"),
+            registry=self.registry,
+        )
+        self.provider_requests = Gauge(
+            "twinspeak_provider_requests",
+            "Requests to a model provider that run, or wait for their turn.",
+            ("provider", "state"),
+            registry=self.registry,
+        )
+        self.provider_asks_again = Counter(
+            "twinspeak_provider_retries",
+            "Requests made again before anything of their answer came.",
+            ("provider",),
+            registry=self.registry,
+        )
+        self.provider_pauses = Counter(
+            "twinspeak_provider_circuit_openings",
+            "How often a failing endpoint was given a pause.",
+            ("provider",),
+            registry=self.registry,
+        )
+        self.provider_paused = Gauge(
+            "twinspeak_provider_circuits_open",
+            "Endpoints that are given a pause now.",
+            ("provider",),
             registry=self.registry,
         )
 
@@ -110,6 +139,21 @@ class Metrics:
     def upstream_error(self, provider: str, status: int | None) -> None:
         """Count one turn that a provider failed; `status` None means that it gave none: a stall, a cut, garbage."""
         self.upstream_errors.labels(provider=provider, status=str(status) if status else "none").inc()
+
+    def provider_load(self, provider: str, *, asked: int, waiting: int) -> None:
+        """Count requests to a provider: so many more (or fewer) run, or wait for their turn."""
+        self.provider_requests.labels(provider=provider, state="running").inc(asked)
+        self.provider_requests.labels(provider=provider, state="waiting").inc(waiting)
+
+    def provider_asked_again(self, provider: str) -> None:
+        """Count a request that is made again."""
+        self.provider_asks_again.labels(provider=provider).inc()
+
+    def provider_circuit(self, provider: str, *, opened: bool) -> None:
+        """Count an endpoint that is left alone from now on, or no more."""
+        self.provider_paused.labels(provider=provider).inc(1 if opened else -1)
+        if opened:
+            self.provider_pauses.labels(provider=provider).inc()
 
     def watch_database(self, queue: str, waiting: Callable[[], int]) -> None:
         """Read the length of a database queue (`read` or `write`) whenever metrics are asked for."""
