@@ -245,7 +245,12 @@ def test_prepared_and_built_statements_are_the_same() -> None:
 
 
 def test_every_table_with_an_owner_is_a_tenant_table() -> None:
-    open_on_purpose = {"memberships", "sessions", "turn_keys"}  # asked by user before there is a scope
+    open_on_purpose = {
+        "memberships",
+        "sessions",
+        "turn_keys",
+        "assistant_likes",
+    }  # asked by user before there is a scope
     from twinspeak.persistence.tables import metadata
 
     owned = {name for name, one in metadata.tables.items() if {"institution_id", "user_id"} & set(one.c.keys())}
@@ -265,7 +270,7 @@ def test_assistants_are_seen_by_those_they_are_for(db: Database, world: World) -
     db.write_sync(fill)
 
     def names(scope: Scope) -> set[str]:
-        return {one.name for one in db.read_sync(lambda tx: assistant_rows.listing(tx, scope))}
+        return {one.assistant.name for one in db.read_sync(lambda tx: assistant_rows.listing(tx, scope))}
 
     assert names(own(world.ada, world.oak)) == {"everybody's", "oak's", "ada's"}
     assert names(own(world.bob, world.oak)) == {"everybody's", "oak's"}

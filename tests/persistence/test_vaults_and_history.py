@@ -139,14 +139,13 @@ class TestHistory:
         await ask(world, scope, 6, "elsewhere")
         await ask(world, own(world.ada), 5, "same number, at home")
 
-        talk = world.db.read_sync(lambda tx: turns.conversation(tx, scope, 5, remember=2))
+        talk = world.db.read_sync(lambda tx: turns.conversation(tx, scope, 5))
         assert talk is not None
-        assert talk.exchanges == (Exchange("q2", "Answer to q2"), Exchange("q3", "Answer to q3"))
         assert talk.course_name == "Talk"
-        none = world.db.read_sync(lambda tx: turns.conversation(tx, scope, 5, remember=0))
-        assert none is not None
-        assert none.exchanges == ()
-        assert world.db.read_sync(lambda tx: turns.conversation(tx, scope, 99, remember=3)) is None
+        said = world.db.read_sync(lambda tx: turns.exchanges(tx, scope, 5, most=2))
+        assert said == (Exchange("q2", "Answer to q2"), Exchange("q3", "Answer to q3"))
+        assert world.db.read_sync(lambda tx: turns.exchanges(tx, scope, 5, most=0)) == ()
+        assert world.db.read_sync(lambda tx: turns.conversation(tx, scope, 99)) is None
 
     async def test_details_cannot_hang_on_another_twins_turn(self, world: World) -> None:
         turn_id = await ask(world, own(world.ada, world.oak), 5, "q")

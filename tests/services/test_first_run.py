@@ -57,8 +57,8 @@ async def test_the_first_question_is_answered_on_every_face(stage: Stage):
         assert plan.payer_institution_id == plan.institution.id
         assert plan.search_vault
     scope = Scope(user_id=caller.user_id, institution_id=caller.institution_id)
-    names = [assistant.name for assistant in stage.db.read_sync(lambda tx: assistants.listing(tx, scope))]
-    assert names == [assistant.name for assistant in ASSISTANTS]
+    names = [one.assistant.name for one in stage.db.read_sync(lambda tx: assistants.listing(tx, scope))]
+    assert names == [one.name for one in ASSISTANTS]
 
 
 @pytest.mark.parametrize("unset", [None, ""])

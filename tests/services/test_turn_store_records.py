@@ -136,7 +136,7 @@ async def test_personal_and_twin_records_do_not_mix(world: World, store: TurnSto
     assert ids(world.ada, world.elm) == ids(world.bob, world.oak) == ids(world.eve) == []
     wanted = turns.HistoryFilter(history_id=plans["oak"].ask.turn_id)
     assert world.db.read_sync(lambda tx: turns.history(tx, own(world.ada), wanted)) == []
-    assert world.db.read_sync(lambda tx: turns.conversation(tx, own(world.bob, world.oak), 7, remember=3)) is None
+    assert world.db.read_sync(lambda tx: turns.conversation(tx, own(world.bob, world.oak), 7)) is None
     for scope in (own(world.ada), own(world.bob, world.oak), own(world.ada, world.elm)):
         turn_id = plans["oak"].ask.turn_id
         assert world.db.read_sync(lambda tx, s=scope, i=turn_id: turns.record(tx, s, i)) is None

@@ -10,6 +10,7 @@ from twinspeak.engine.registry import TurnRegistry
 from twinspeak.engine.replay import log_of
 from twinspeak.providers.directory import Directory
 from twinspeak.services.asking import Resolver
+from twinspeak.services.assistants import Assistants
 from twinspeak.services.auth import Auth
 from twinspeak.services.conversations import Conversations
 from twinspeak.services.histories import Histories
@@ -99,6 +100,7 @@ def _services(settings: Settings, core: Core, hub: Hub, audience: Audience) -> S
         profiles=Profiles(db),
         histories=Histories(db),
         conversations=Conversations(db),
+        assistants=Assistants(db, core.models),
         limits=core.limits,
         turns=core.turns,
         records=core.store,

@@ -150,6 +150,15 @@ class ChatCompletionDisabled(CallerError):
     default = "This digital twin does not accept chat completions."
 
 
+class OwnerRequired(CallerError):
+    """Of something that the caller may see: what he may not see is not found."""
+
+    code = "owner_required"
+    status = 403
+    type = "permission_error"
+    default = "Only its owner may do this."
+
+
 class OriginNotAllowed(CallerError):
     code = "origin_not_allowed"
     status = 403

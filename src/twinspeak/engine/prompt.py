@@ -57,7 +57,8 @@ def _state_tokens(state: Opaque) -> int:
 
 def build(plan: TurnPlan, passages: Sequence[Passage]) -> Prompt:
     """Build system text and messages: identity, the twin's and the assistant's instructions, context, passages."""
-    fragments = [_identity(plan), *_instructions(plan), *_context(plan)]
+    bare = plan.assistant is not None and plan.assistant.bypass_system_context
+    fragments = [plan.assistant.instructions] if plan.assistant and bare else _fragments(plan)
     if passages:
         inside = _FENCES.sub("&lt;", render_passages(passages))
         fragments.append(f"{_CITING}\n\n{_OPEN}\n{inside}\n{_CLOSE}\n\n{_AFTER}")
@@ -67,7 +68,11 @@ def build(plan: TurnPlan, passages: Sequence[Passage]) -> Prompt:
         if exchange.answer:
             messages.append(AssistantMessage(text=exchange.answer))
     messages.append(UserMessage(text=plan.ask.question))
-    return Prompt(system="\n\n".join(fragments), messages=tuple(_alternating(messages)))
+    return Prompt(system="\n\n".join(part for part in fragments if part), messages=tuple(_alternating(messages)))
+
+
+def _fragments(plan: TurnPlan) -> list[str]:
+    return [_identity(plan), *_instructions(plan), *_context(plan)]
 
 
 def render_passages(passages: Sequence[Passage]) -> str:

@@ -6,81 +6,31 @@ Ids are 24 hex digits, times epoch milliseconds, JSON is text that `repos` encod
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
-    Integer,
-    MetaData,
     Table,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.schema import SchemaItem
 
+from twinspeak.persistence.columns import BIG_ID, metadata
+from twinspeak.persistence.columns import flag as _flag
+from twinspeak.persistence.columns import id_ as _id
+from twinspeak.persistence.columns import int_ as _int
+from twinspeak.persistence.columns import maybe as _maybe
+from twinspeak.persistence.columns import one_of as _one_of
+from twinspeak.persistence.columns import ref as _ref
+from twinspeak.persistence.columns import table as _table
+from twinspeak.persistence.columns import text_ as _text
+from twinspeak.persistence.columns import time_ as _time
+from twinspeak.persistence.columns import word as _word
 from twinspeak.persistence.text import Words
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-BIG_ID = BigInteger().with_variant(Integer, "sqlite")
-"""A counting key: only INTEGER counts by itself on SQLite."""
-
 
 _RUNNING = text("state = 'running'")
 _READY = text("status = 'ready'")
-
-
-def _id(name: str = "id") -> Column[str]:
-    return Column(name, Words(24), primary_key=True)
-
-
-def _ref(name: str, target: str, *, null: bool = False) -> Column[str]:
-    return Column(name, Words(24), ForeignKey(f"{target}.id"), nullable=null)
-
-
-def _text(name: str, default: str = "") -> Column[str]:
-    return Column(name, Words(), nullable=False, default=default, server_default=default)
-
-
-def _word(name: str, default: str | None = None, *, null: bool = False) -> Column[str]:
-    return Column(name, Words(100), nullable=null, default=default, server_default=default)
-
-
-def _int(name: str, default: int = 0) -> Column[int]:
-    return Column(name, BigInteger, nullable=False, default=default, server_default=str(default))
-
-
-def _time(name: str, *, null: bool = False) -> Column[int]:
-    return Column(name, BigInteger, nullable=null)
-
-
-def _flag(name: str, *, default: bool = False) -> Column[bool]:
-    return Column(name, Boolean, nullable=False, default=default, server_default="1" if default else "0")
-
-
-def _maybe(name: str) -> Column[bool]:
-    """A switch that may say nothing."""
-    return Column(name, Boolean, nullable=True)
-
-
-def _one_of(column: str, *words: str) -> CheckConstraint:
-    listed = ", ".join(f"'{word}'" for word in words)
-    return CheckConstraint(f"{column} IN ({listed})", name=column)
-
-
-def _table(name: str, *parts: SchemaItem, tenant: str | None = None) -> Table:
-    return Table(name, metadata, *parts, info={"tenant": tenant} if tenant else {})
-
 
 meta = _table("meta", Column("key", Words(100), primary_key=True), _text("value"))
 
@@ -130,6 +80,7 @@ institutions = _table(
     _word("chat_completion_reasoning_effort", ""),
     _text("public_authorized_urls", "[]"),
     _time("created"),
+    _text("assistants_disabled", "[]"),
     _one_of("status", "active", "inactive", "suspended", "deleted"),
     Index(None, "account_id"),
 )
@@ -210,16 +161,36 @@ assistants = _table(
     _maybe("rag_ignore"),
     _maybe("rag_only"),
     _time("created"),
-    _one_of("status", "active", "inactive", "deleted"),
+    _text("description"),
+    _flag("admin_only"),
+    _flag("editable_others"),
+    Column("remember_history", BigInteger, nullable=True),
+    _flag("bypass_system_context"),
+    _text("sts_conversation_model"),
+    _text("rag_collections", "[]"),
+    _word("tool_mode", "all"),
+    _text("tools", "[]"),
+    _text("arguments", "[]"),
+    _int("liked_count"),
+    _one_of("status", "active", "unpublished", "inactive", "deleted"),
+    _one_of("tool_mode", "all", "selected"),
     CheckConstraint(
         "(scope = 'system' AND institution_id IS NULL AND owner_user_id IS NULL)"
-        " OR (scope = 'institution' AND institution_id IS NOT NULL)"
+        " OR (scope IN ('institution', 'account') AND institution_id IS NOT NULL)"
         " OR (scope = 'personal' AND owner_user_id IS NOT NULL)",
         name="scope",
     ),
     Index(None, "institution_id"),
     Index(None, "owner_user_id"),
     tenant="shared",
+)
+
+assistant_likes = _table(
+    "assistant_likes",
+    Column("user_id", Words(24), ForeignKey("users.id"), primary_key=True),
+    Column("assistant_id", Words(24), ForeignKey("assistants.id"), primary_key=True),
+    _time("created"),
+    Index(None, "assistant_id"),
 )
 
 wallets = _table(
@@ -279,6 +250,7 @@ turns = _table(
     UniqueConstraint("id", "institution_id"),
     Index(None, "institution_id", "user_id", "created"),
     Index(None, "institution_id", "user_id", "course_id", "created"),
+    Index(None, "assistant_id"),
     # Few rows run at a time, out of millions: an index of all states would grow with history for nothing.
     Index("ix_turns_running", "lease_until", sqlite_where=_RUNNING, postgresql_where=_RUNNING),
     tenant="own",

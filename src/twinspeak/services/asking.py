@@ -10,7 +10,7 @@ from twinspeak.domain.assistant import Assistant
 from twinspeak.domain.caller import Caller, scope_of
 from twinspeak.domain.cascade import RagSwitches, Retrieval, choose_model, choose_retrieval
 from twinspeak.domain.clock import now_ms
-from twinspeak.domain.conversation import UNASSIGNED, CourseRef, course_name_from, recall
+from twinspeak.domain.conversation import UNASSIGNED, CourseRef, Exchange, course_name_from, recall
 from twinspeak.domain.errors import (
     ChatCompletionDisabled,
     InvalidId,
@@ -28,6 +28,7 @@ from twinspeak.domain.turn import Ask, Face, Sampling, TurnPlan
 from twinspeak.persistence.db import Database, Tx
 from twinspeak.persistence.repos import assistants, memberships, turns, users, wallets
 from twinspeak.persistence.repos.turns import Conversation
+from twinspeak.services.assistants import usable
 from twinspeak.services.auth import live_caller
 from twinspeak.services.ports import ModelCatalogue
 from twinspeak.services.rate_limits import RateLimits, Rule
@@ -117,7 +118,7 @@ class Resolver:
         model = self._models.spec(choice.model_id)
         sampling = ask.sampling if twin and twin.chat_completion_openai_compat else Sampling()
         retrieval = _retrieval(ask, found)
-        history = recall(found.conversation.exchanges) if found.conversation else ()
+        history = recall(found.exchanges)
         return TurnPlan(
             ask=msgspec.structs.replace(ask, caller=found.caller, course=found.course, sampling=sampling),
             institution=twin,
@@ -153,7 +154,7 @@ class _Found(msgspec.Struct, frozen=True):
     institution: Institution | None
     assistant: Assistant | None
     course: CourseRef
-    conversation: Conversation | None
+    exchanges: tuple[Exchange, ...]
 
 
 def _look_up(tx: Tx, ask: Ask) -> _Found:
@@ -164,18 +165,22 @@ def _look_up(tx: Tx, ask: Ask) -> _Found:
     institution = _twin(tx, ask, caller, user)
     caller = _acting_in(tx, caller, institution)
     course = ask.course or CourseRef(course_id=UNASSIGNED)
-    conversation = None
-    if course.course_id != UNASSIGNED:
-        remember = user.remember_history_count if ask.messages is None else 0
-        scope = scope_of(caller, caller.institution_id)
-        conversation = turns.conversation(tx, scope, course.course_id, remember=remember)
+    scope = scope_of(caller, caller.institution_id)
+    inside = course.course_id != UNASSIGNED
+    conversation = turns.conversation(tx, scope, course.course_id) if inside else None
+    assistant = _assistant(tx, ask, caller, conversation)
+    exchanges: tuple[Exchange, ...] = ()
+    if conversation is not None and ask.messages is None:
+        own = assistant.remember_history if assistant else None
+        remember = user.remember_history_count if own is None else own
+        exchanges = turns.exchanges(tx, scope, course.course_id, most=remember)
     return _Found(
         caller=caller,
         user=user,
         institution=institution,
-        assistant=_assistant(tx, ask, caller, conversation),
+        assistant=assistant,
         course=msgspec.structs.replace(course, course_name=_course_name(ask, course, conversation)),
-        conversation=conversation,
+        exchanges=exchanges,
     )
 
 
@@ -212,19 +217,25 @@ def _acting_in(tx: Tx, caller: Caller, institution: Institution | None) -> Calle
 
 def _assistant(tx: Tx, ask: Ask, caller: Caller, conversation: Conversation | None) -> Assistant | None:
     """Return who answers: the one asked for, else the one of the conversation's last record while it may be used."""
-    scope = scope_of(caller, caller.institution_id)
     asked = ask.assistant_id or (ask.course.assistant_id if ask.course else None)
     if asked:
         assistant_id = parse_id(asked)
         if assistant_id is None:
             raise InvalidId(param="assistantId")
-        found = assistants.visible(tx, scope, assistant_id)
+        found = _usable(tx, caller, assistant_id)
         if found is None:
             raise NotFound("There is no such assistant.", param="assistantId")
         return found
     if conversation is None or conversation.assistant_id is None:
         return None
-    return assistants.visible(tx, scope, conversation.assistant_id)
+    return _usable(tx, caller, conversation.assistant_id)
+
+
+def _usable(tx: Tx, caller: Caller, assistant_id: str) -> Assistant | None:
+    listed = assistants.visible(tx, scope_of(caller, caller.institution_id), assistant_id)
+    if listed is None or not usable(listed, caller, assistants.disabled(tx, caller.institution_id)):
+        return None
+    return listed.assistant
 
 
 def _course_name(ask: Ask, course: CourseRef, conversation: Conversation | None) -> str:

@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
+from twinspeak.domain.assistant import SELECTED_TOOLS
 from twinspeak.domain.errors import ToolError
 from twinspeak.domain.events import DisplayInfo
 from twinspeak.domain.turn import ToolOutcome, ToolSpec, TurnPlan
@@ -90,8 +91,27 @@ class Registry:
         return self._tools.get(name)
 
     def offered(self, plan: TurnPlan) -> list[Tool]:
-        """Return the tools that the model of this turn may call."""
-        return [tool for tool in self if tool.offered(plan)] if plan.model.takes_tools else []
+        """Return the tools that the model of this turn may call: of those, an assistant may use a selection alone."""
+        chosen = _chosen(plan)
+        wanted = [tool for tool in self if chosen is None or tool.name in chosen]
+        return [tool for tool in wanted if tool.offered(plan)] if plan.model.takes_tools else []
+
+    def specs(self, plan: TurnPlan) -> list[ToolSpec]:
+        """Return how the offered tools are told to the model: an assistant may describe them in words of its own."""
+        chosen = _chosen(plan) or {}
+        return [_described(tool.spec, chosen.get(tool.name, "")) for tool in self.offered(plan)]
+
+
+def _chosen(plan: TurnPlan) -> dict[str, str] | None:
+    """Return the tools that the turn's assistant has selected, with its own words for each; None for all tools."""
+    assistant = plan.assistant
+    if assistant is None or assistant.tool_mode != SELECTED_TOOLS:
+        return None
+    return {chosen.tool: chosen.instructions for chosen in assistant.tools}
+
+
+def _described(spec: ToolSpec, instructions: str) -> ToolSpec:
+    return msgspec.structs.replace(spec, description=instructions) if instructions else spec
 
 
 def _name_of(function: ToolFunction) -> str:

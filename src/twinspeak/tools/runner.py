@@ -32,7 +32,7 @@ class Runner:
 
     def specs(self, plan: TurnPlan) -> tuple[ToolSpec, ...]:
         """Return the tools that this turn's model may call; none for a model that takes none."""
-        return tuple(tool.spec for tool in self._registry.offered(plan))
+        return tuple(self._registry.specs(plan))
 
     def display(self, name: str) -> DisplayInfo:
         """Return how a person sees tool `name`; a name that a model made up is shown as it is, shortened."""

@@ -17,6 +17,7 @@ from twinspeak.engine.log import TurnLog
 from twinspeak.engine.registry import TurnRegistry
 from twinspeak.engine.turn import Turn
 from twinspeak.services.asking import Preview
+from twinspeak.services.assistants import Assistants
 from twinspeak.services.auth import Auth
 from twinspeak.services.conversations import Conversations
 from twinspeak.services.histories import Histories
@@ -146,6 +147,7 @@ class Services:
     profiles: Profiles
     histories: Histories
     conversations: Conversations
+    assistants: Assistants
     limits: RateLimits
     turns: TurnRegistry
     records: TurnRecords

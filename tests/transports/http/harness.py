@@ -64,6 +64,8 @@ class World:
     profiles: Any = None
     histories: Any = None
     conversations: Any = None
+    assistants: Any = None
+    policy: Any = None
     turns: Any = None
     records: Any = None
     models: Any = field(default_factory=FakeModels)

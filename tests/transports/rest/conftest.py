@@ -16,9 +16,11 @@ from twinspeak.domain.people import User
 from twinspeak.engine.limits import TurnLimits
 from twinspeak.engine.ports import TurnPorts
 from twinspeak.engine.registry import TurnRegistry
+from twinspeak.services.assistants import Assistants
 from twinspeak.services.conversations import Conversations
 from twinspeak.services.histories import Histories
 from twinspeak.services.origins import Origins
+from twinspeak.services.policy import Policy
 from twinspeak.services.profiles import Profiles
 
 __all__ = ["db", "stage"]  # fixtures of the services' tests
@@ -65,6 +67,8 @@ async def house(stage: Stage) -> AsyncIterator[House]:
         profiles=Profiles(stage.db),
         histories=Histories(stage.db),
         conversations=Conversations(stage.db),
+        assistants=Assistants(stage.db, Models()),
+        policy=Policy(stage.db),
         limits=stage.limits,
         turns=turns,
         records=stage.turns,

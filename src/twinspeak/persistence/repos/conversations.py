@@ -3,8 +3,9 @@
 from typing import Any
 
 import msgspec
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import Row, and_, func, select, update
 
+from twinspeak.domain.assistant import Assistant
 from twinspeak.domain.caller import Scope
 from twinspeak.persistence.db import Tx
 from twinspeak.persistence.repos.turns import HISTORY, personas
@@ -25,21 +26,17 @@ class Listed(msgspec.Struct, frozen=True):
     course_name: str
     count: int
     last: int
-    assistant_id: str | None
-    assistant_name: str = ""
-    assistant_picture: str = ""
+    assistant: Assistant | None
 
 
 def listing(tx: Tx, scope: Scope) -> list[Listed]:
     """Return the conversations of the scope's user, the latest first; the unassigned bucket is none."""
-    by_course = select(turns.c.course_id, func.count().label("count"), func.max(turns.c.created).label("last")).where(
+    by_course = select(turns.c.course_id, func.count().label("held"), func.max(turns.c.created).label("last")).where(
         *_SHOWN, turns.c.course_id != 0
     )
     counted = scoped(scope, by_course).group_by(turns.c.course_id).subquery()
     newest = (
-        select(
-            turns.c.course_id, turns.c.course_name, turns.c.assistant_id, turns.c.id, counted.c.count, counted.c.last
-        )
+        select(turns.c.course_id, turns.c.course_name, turns.c.assistant_id, turns.c.id, counted.c.held, counted.c.last)
         .join(counted, and_(counted.c.course_id == turns.c.course_id, counted.c.last == turns.c.created))
         .where(*_SHOWN)
         .order_by(counted.c.last.desc(), turns.c.id.desc())
@@ -53,15 +50,9 @@ def listing(tx: Tx, scope: Scope) -> list[Listed]:
     return [_listed(row, known.get(row.assistant_id)) for row in first.values()]
 
 
-def _listed(row: Any, assistant: Any) -> Listed:  # noqa: ANN401 -- a row of the statement above
+def _listed(row: Row[Any], assistant: Assistant | None) -> Listed:
     return Listed(
-        course_id=row.course_id,
-        course_name=row.course_name,
-        count=row.count,
-        last=row.last,
-        assistant_id=assistant.id if assistant else None,
-        assistant_name=assistant.name if assistant else "",
-        assistant_picture=assistant.picture_url if assistant else "",
+        course_id=row.course_id, course_name=row.course_name, count=row.held, last=row.last, assistant=assistant
     )
 
 

@@ -44,11 +44,10 @@ class HistoryFilter(msgspec.Struct, frozen=True):
 
 
 class Conversation(msgspec.Struct, frozen=True):
-    """What a new turn takes over from its conversation: `exchanges` oldest first."""
+    """What a new turn takes over from its conversation, but for what was said."""
 
     course_name: str
     assistant_id: str | None
-    exchanges: tuple[Exchange, ...]
 
 
 _RECORD = [
@@ -86,7 +85,7 @@ _LATEST = ScopedStatement(
     .order_by(*_NEWEST_FIRST)
     .limit(1)
 )
-_PERSONAS = select(assistants.c.id, assistants.c.name, assistants.c.picture_url)
+_PERSONAS = select(*(assistants.c[name] for name in ("id", "name", "picture_url", "liked_count")))
 _WITH_HOME = turns.outerjoin(
     memberships,
     (memberships.c.institution_id == turns.c.institution_id)
@@ -156,19 +155,18 @@ def _listed(tx: Tx, scope: Scope, statement: Select[*tuple[Any, ...]], wanted: H
     return [_record(row, by_turn.get(row.id), known) for row in reversed(rows)]
 
 
-def conversation(tx: Tx, scope: Scope, course_id: int, *, remember: int) -> Conversation | None:
-    """Return name, last assistant and the last `remember` exchanges of a conversation; None when it has no turn yet."""
+def conversation(tx: Tx, scope: Scope, course_id: int) -> Conversation | None:
+    """Return name and last assistant of a conversation; None when it has no turn yet."""
     latest = tx.scoped(scope, _LATEST, {"course": course_id}).first()
-    if latest is None:
-        return None
-    rows: Sequence[Row[Any]] = []
-    if remember > 0:
-        rows = tx.scoped(scope, _RECALL, {"course": course_id, "most": remember}).all()
-    return Conversation(
-        course_name=latest.course_name,
-        assistant_id=latest.assistant_id,
-        exchanges=tuple(Exchange(question=row.question, answer=row.output) for row in reversed(rows)),
-    )
+    return None if latest is None else Conversation(latest.course_name, latest.assistant_id)
+
+
+def exchanges(tx: Tx, scope: Scope, course_id: int, *, most: int) -> tuple[Exchange, ...]:
+    """Return the last `most` exchanges of a conversation, oldest first."""
+    if most <= 0:
+        return ()
+    rows = tx.scoped(scope, _RECALL, {"course": course_id, "most": most}).all()
+    return tuple(Exchange(question=row.question, answer=row.output) for row in reversed(rows))
 
 
 def decode_settlement(text: str) -> Settlement:
@@ -200,7 +198,7 @@ def personas(tx: Tx, rows: Sequence[Row[Any]]) -> dict[str, Assistant]:
     if not ids:
         return {}
     found = tx.all(scoped(SYSTEM, _PERSONAS.where(assistants.c.id.in_(sorted(ids)))))
-    return {row.id: Assistant(id=row.id, name=row.name, picture_url=row.picture_url) for row in found}
+    return {row.id: Assistant(**as_dict(row)) for row in found}
 
 
 def _record(row: Row[Any], details: Row[Any] | None, known: dict[str, Assistant]) -> TurnRecord:

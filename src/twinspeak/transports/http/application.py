@@ -13,7 +13,18 @@ from twinspeak.transports.http.access_log import AccessLog
 from twinspeak.transports.http.boundary import Boundary
 from twinspeak.transports.http.cors import AllowedOrigins, Cors
 from twinspeak.transports.http.safety import SafetyHeaders
-from twinspeak.transports.rest import auth, conversations, docs, estimate, health, histories, models, turns, user
+from twinspeak.transports.rest import (
+    assistants,
+    auth,
+    conversations,
+    docs,
+    estimate,
+    health,
+    histories,
+    models,
+    turns,
+    user,
+)
 from twinspeak.transports.services import Services
 
 ROUTERS = (
@@ -21,6 +32,8 @@ ROUTERS = (
     user.ROUTER,
     histories.ROUTER,
     conversations.ROUTER,
+    assistants.ROUTER,
+    assistants.ADMIN_ROUTER,
     models.ROUTER,
     estimate.ROUTER,
     turns.ROUTER,

@@ -11,6 +11,7 @@ from twinspeak.services.conversations import Feedback, Listed, Marks
 from twinspeak.transports import wire_names as wire
 from twinspeak.transports.http.routes import SignedIn, router, services_of
 from twinspeak.transports.http.schemas import failures
+from twinspeak.transports.rest import render
 from twinspeak.transports.rest.places import LARGEST, InPlace
 from twinspeak.transports.rest.shapes import ID, AssistantShape, Shape
 
@@ -180,13 +181,10 @@ async def give_feedback(request: Request, caller: SignedIn, said: Said) -> Kept:
 
 
 def _course(one: Listed) -> CourseShape:
-    assistant = None
-    if one.assistant_id is not None:
-        assistant = AssistantShape(id=one.assistant_id, name=one.assistant_name, picture_url=one.assistant_picture)
     return CourseShape(
         course_id=one.course_id,
         course_name=one.course_name,
         history_count=one.count,
         last_dialogue_date=iso(one.last),
-        assistant=assistant,
+        assistant=render.assistant(one.assistant) if one.assistant else None,
     )

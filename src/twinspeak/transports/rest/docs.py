@@ -15,7 +15,7 @@ from twinspeak.transports.rest import docs_page, examples
 
 ROUTER = router("Documentation", public=True)
 
-ADMINISTRATION = frozenset({"Operations"})
+ADMINISTRATION = frozenset({"Operations", "Administration: assistants"})
 """The tags of the second document; every other route is in the first."""
 
 _RUNTIME_TITLE = "Twinspeak runtime API"

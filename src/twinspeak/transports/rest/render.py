@@ -121,7 +121,7 @@ def record(turn: TurnRecord, *, whole_texts: bool, whole_tools: bool) -> shapes.
         credits=turn.credits,
         latency_ms=turn.first_token_ms,
         query_duration_ms=turn.duration_ms,
-        assistant=_assistant(turn.assistant) if turn.assistant else None,
+        assistant=assistant(turn.assistant) if turn.assistant else None,
         tools=[_tool(tool, None if whole_tools else TOOL_CHARS) for tool in turn.tools],
         sources=[source(passage) for passage in turn.passages],
         has_thinking=turn.thinking_count > 0,
@@ -142,8 +142,11 @@ def _failure(failure: Failure) -> dict[str, Any]:
     return told
 
 
-def _assistant(assistant: Assistant) -> shapes.AssistantShape:
-    return shapes.AssistantShape(id=assistant.id, name=assistant.name, picture_url=assistant.picture_url)
+def assistant(assistant: Assistant) -> shapes.AssistantShape:
+    """Render what dialogues and conversations show of an assistant."""
+    return shapes.AssistantShape(
+        id=assistant.id, name=assistant.name, liked_count=assistant.liked_count, picture_url=assistant.picture_url
+    )
 
 
 def _tool(tool: ToolUse, limit: int | None) -> shapes.ToolUseShape:

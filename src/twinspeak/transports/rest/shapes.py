@@ -104,6 +104,7 @@ class AssistantShape(Shape):
 
     id: str = Field(serialization_alias="_id", examples=[ID])
     name: str
+    liked_count: int
     picture_url: str
 
 
