@@ -11,7 +11,7 @@ from twinspeak.domain import ids
 from twinspeak.domain.caller import Caller
 from twinspeak.domain.conversation import CourseRef
 from twinspeak.domain.credits import Price
-from twinspeak.domain.errors import Conflict, InsufficientCredits, ModelUnavailable, NotFound
+from twinspeak.domain.errors import CodedError, Conflict, InsufficientCredits, ModelUnavailable, NotFound
 from twinspeak.domain.events import DisplayInfo, ModelEvent, ModelStop, ModelText, ModelToolDelta, StopReason
 from twinspeak.domain.models import ModelSpec
 from twinspeak.domain.turn import (
@@ -102,6 +102,7 @@ class Row:
     snapshots: list[Snapshot] = field(default_factory=list[Snapshot])
     end: TurnEnd | None = None
     settlement: Settlement | None = None
+    model: str = MODEL.id
 
 
 class MemoryStore:
@@ -158,6 +159,10 @@ class MemoryStore:
         row.hold += more
         self.held += more
         return more
+
+    async def switch(self, plan: TurnPlan) -> None:
+        await self._enter("switch")
+        self.rows[plan.ask.turn_id].model = plan.model.id
 
     async def checkpoint(self, turn_id: str, snapshot: Snapshot) -> None:
         self._saving += 1
@@ -311,12 +316,16 @@ class FakeObserver:
     def __init__(self) -> None:
         self.began: list[str] = []
         self.ended: list[TurnEnd] = []
+        self.fell_back: list[tuple[str, str]] = []
         self.error: Exception | None = None
 
     def turn_began(self, plan: TurnPlan) -> None:
         self.began.append(plan.ask.turn_id)
         if self.error is not None:
             raise self.error
+
+    def turn_fell_back(self, plan: TurnPlan, error: CodedError) -> None:
+        self.fell_back.append((plan.model.id, error.code))
 
     def turn_ended(self, plan: TurnPlan, end: TurnEnd) -> None:
         self.ended.append(end)

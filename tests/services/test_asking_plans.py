@@ -208,3 +208,33 @@ async def test_the_twin_of_a_plan_is_the_stored_one(stage: Stage):
     twin = stage.twin("All", prompt="p", public_authorized_urls=("https://a.test",), reasoning_effort="low")
     stage.join(stage.person(), twin)
     assert (await stage.plan(await stage.caller())).institution == twin
+
+
+# -- fall-backs -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("chosen", "listed", "expected"),
+    [
+        ("big", ("small", "local"), ["big", "small", "local"]),
+        ("big", ("gone", "big", "small", "small"), ["big", "small"]),
+        ("gone", ("gone too", "small"), ["small"]),
+        ("", ("big",), ["local", "big"]),
+        ("big", (*(f"gone{n}" for n in range(5)), "small"), ["big"]),
+    ],
+)
+async def test_a_twins_other_models_follow_in_their_order(
+    stage: Stage, chosen: str, listed: tuple[str, ...], expected: list[str]
+):
+    Here(stage, conversation_model=chosen, fallback_models=listed, max_completion_tokens=500)
+    plan = await stage.plan(await stage.caller())
+    assert [plan.model.id, *(other.model.id for other in plan.fallbacks)] == expected
+    limits = {"big": 500, "local": 500, "small": 100}
+    assert [plan.output_limit, *(other.output_limit for other in plan.fallbacks)] == [limits[name] for name in expected]
+
+
+async def test_without_any_that_is_there_the_one_chosen_is_missed(stage: Stage):
+    Here(stage, conversation_model="gone", fallback_models=("gone too",))
+    caller = await stage.caller()
+    with pytest.raises(ModelUnavailable):
+        await stage.plan(caller)

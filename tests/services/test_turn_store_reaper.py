@@ -13,7 +13,7 @@ from sqlalchemy import text, update
 from tests.persistence.turn_tools import USED, end_of, opened, url_of, wallet_of
 from tests.persistence.world import World
 from twinspeak.domain.clock import now_ms
-from twinspeak.domain.credits import Usage
+from twinspeak.domain.credits import Price, Usage
 from twinspeak.domain.turn import (
     Snapshot,
     TurnPlan,
@@ -182,3 +182,19 @@ async def test_the_search_for_them_does_not_read_history(world: World) -> None:
         return str(driver.execute(f"{'EXPLAIN QUERY PLAN' if bare else 'EXPLAIN'} {asked}", params).fetchall())
 
     assert "ix_turns_running" in world.db.write_sync(explain)
+
+
+async def test_a_turn_that_fell_back_is_settled_at_the_price_of_the_model_that_answered(
+    world: World, store: TurnStore
+) -> None:
+    before = TurnStore(world.db, lease_s=LEASE_S, owner="an earlier start")
+    plan = world.plan(world.ada, world.oak)
+    await before.begin(plan, wanted=20, least=1)
+    dear = msgspec.structs.replace(plan.model, id="other", provider="elsewhere", price=Price(completion=1_000_000))
+    await before.switch(msgspec.structs.replace(plan, model=dear))
+    await before.checkpoint(plan.ask.turn_id, Snapshot(text="Because", usage=Usage(completion=7)))
+    await store.reap(afterwards(world))
+    record = await store.record(world.caller(world.ada, world.oak), plan.ask.turn_id)
+    assert (record.model, record.credits) == ("other", 7)
+    await before.switch(plan)
+    assert (await store.record(world.caller(world.ada, world.oak), plan.ask.turn_id)).model == "other"

@@ -4,7 +4,10 @@ import msgspec
 
 
 class Institution(msgspec.Struct, frozen=True):
-    """An active twin. Sentinels as stored: tokens -1 inherit, 0 auto, > 0 explicit; effort and model "" inherit."""
+    """An active twin. Sentinels as stored: tokens -1 inherit, 0 auto, > 0 explicit; effort and model "" inherit.
+
+    `fallback_models` answer in this order where the model of the cascade does not (decision 025).
+    """
 
     id: str
     public_id: str
@@ -26,3 +29,4 @@ class Institution(msgspec.Struct, frozen=True):
     chat_completion_max_completion_tokens: int = -1
     chat_completion_reasoning_effort: str = ""
     public_authorized_urls: tuple[str, ...] = ()
+    fallback_models: tuple[str, ...] = ()

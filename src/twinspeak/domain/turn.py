@@ -82,6 +82,14 @@ class Passage(msgspec.Struct, frozen=True):
     cited: bool = False
 
 
+class Fallback(msgspec.Struct, frozen=True):
+    """A model that the twin's admin chose to answer where another one does not; the rest as in `TurnPlan`."""
+
+    model: ModelSpec
+    output_limit: int
+    show_thinking: bool
+
+
 class TurnPlan(msgspec.Struct, frozen=True):
     """Everything a turn needs, resolved and checked against the caller.
 
@@ -104,6 +112,18 @@ class TurnPlan(msgspec.Struct, frozen=True):
     tool_results_max_chars: int
     passages_limit: int
     user_name: str = ""
+    fallbacks: tuple[Fallback, ...] = ()
+
+    def fallen_back(self) -> "TurnPlan":
+        """Return the plan with the next fall-back in place of its model; there must be one."""
+        first, *rest = self.fallbacks
+        return msgspec.structs.replace(
+            self,
+            model=first.model,
+            output_limit=first.output_limit,
+            show_thinking=first.show_thinking,
+            fallbacks=tuple(rest),
+        )
 
 
 class ToolSpec(msgspec.Struct, frozen=True):

@@ -59,6 +59,11 @@ class Purse:
         """The rates of the turn's model; nothing is charged for a search without a model."""
         return price_of(self._plan)
 
+    async def switch(self, plan: TurnPlan) -> None:
+        """Go on with the model of `plan`, at its price; what is held for the one before is kept for it."""
+        await self._store.switch(plan)
+        self._plan = plan
+
     async def open(self) -> None:
         """Write the turn's row and hold a bound for its first round. Raises InsufficientCredits."""
         bound = bound_of(self._plan, least_output=self._least_output)

@@ -30,18 +30,19 @@ class Watch:
     Touching it is all that a busy stream pays; the waiting is done by whoever waits for the step.
     """
 
-    def __init__(self, limits: TurnLimits, *, started: float, provider: str) -> None:
+    def __init__(self, limits: TurnLimits, *, started: float) -> None:
         """`started` is when the turn began (monotonic)."""
         self._limits = limits
         self._turn_deadline = started + limits.total_s
-        self._provider = provider
+        self._provider = ""
         self._checkpoint_at = monotonic() + limits.checkpoint_s
         self._expects_stream = False
         self._began = monotonic()
         self._last: float | None = None
 
-    def expect_stream(self) -> None:
+    def expect_stream(self, provider: str) -> None:
         """A provider is being asked: from now on its silence counts."""
+        self._provider = provider
         self._expects_stream = True
         self._began = monotonic()
         self._last = None

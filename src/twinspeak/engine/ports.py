@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from twinspeak.domain.errors import CodedError
 from twinspeak.domain.events import DisplayInfo, ModelEvent
 from twinspeak.domain.models import ModelSpec
 from twinspeak.domain.turn import (
@@ -45,6 +46,10 @@ class TurnStore(Protocol):
 
     async def extend(self, turn_id: str, *, by: int) -> int:
         """Hold up to `by` more credits; return how many were added (0 when the payer has none left)."""
+        ...
+
+    async def switch(self, plan: TurnPlan) -> None:
+        """Note that the turn goes on with another model, at that one's price."""
         ...
 
     async def checkpoint(self, turn_id: str, snapshot: Snapshot) -> None:
@@ -131,6 +136,10 @@ class TurnObserver(Protocol):
 
     def turn_began(self, plan: TurnPlan) -> None:
         """A turn was admitted."""
+        ...
+
+    def turn_fell_back(self, plan: TurnPlan, error: CodedError) -> None:
+        """The model of `plan` did not answer because of `error`; the next one is asked."""
         ...
 
     def turn_ended(self, plan: TurnPlan, end: TurnEnd) -> None:

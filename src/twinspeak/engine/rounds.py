@@ -9,7 +9,16 @@ import structlog
 
 from twinspeak.domain.clock import monotonic
 from twinspeak.domain.credits import Usage, estimate_tokens
-from twinspeak.domain.errors import CodedError, InsufficientCredits
+from twinspeak.domain.errors import (
+    CodedError,
+    InsufficientCredits,
+    ModelUnavailable,
+    ProviderBusy,
+    ProviderFailed,
+    ProviderTimeout,
+    ProviderUnavailable,
+    ServiceError,
+)
 from twinspeak.domain.events import StopReason, TextDelta, ThinkingDelta, ThinkingDone
 from twinspeak.domain.ids import new_id
 from twinspeak.domain.turn import (
@@ -39,6 +48,7 @@ T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
+_FALL_BACK_AFTER = (ProviderFailed, ProviderTimeout, ProviderBusy, ProviderUnavailable, ModelUnavailable)
 SEARCH_TOOL = "search_uploads"
 _SEARCH_FAILED = "The knowledge vault could not be searched. Please try again."
 _NO_PASSAGES = "The vault holds no passage that answers this."
@@ -56,17 +66,20 @@ class Workspace(msgspec.Struct, frozen=True):
 
 
 class Rounds:
-    """What a turn gathers on its way: text and reasoning in the fold, tools, passages, usage, the hold."""
+    """What a turn gathers on its way: text and reasoning in the fold, tools, passages, usage, the hold.
+
+    `plan` changes its model when the turn falls back to another one.
+    """
 
     def __init__(self, plan: TurnPlan, ports: TurnPorts, limits: TurnLimits, work: Workspace) -> None:
         """Nothing has run yet."""
-        self._plan = plan
+        self.plan = plan
         self._ports = ports
         self._limits = limits
         self._fold = work.fold
         self._log = work.log
         self._started = work.started
-        watch = Watch(limits, started=work.started, provider=plan.model.provider)
+        watch = Watch(limits, started=work.started)
         self._steps = Steps(work.control, watch, work.spawn, self._checkpoint)
         self.purse = Purse(plan, ports.store, least_output=limits.least_output)
         self._toolbox = Toolbox(plan, ports.tools, self._log)
@@ -90,31 +103,30 @@ class Rounds:
 
         Raises CodedError when passages are all that was asked for.
         """
-        if not self._plan.search_vault:
+        if not self.plan.search_vault:
             return
-        call = ToolCall(call_id=f"call_{new_id()}", name=SEARCH_TOOL, arguments={"query": self._plan.ask.question})
+        call = ToolCall(call_id=f"call_{new_id()}", name=SEARCH_TOOL, arguments={"query": self.plan.ask.question})
         found = await self._steps.run(self._toolbox.search(call, self._search), name="retrieve")
-        if not found and self._plan.passages_only:
+        if not found and self.plan.passages_only:
             raise CodedError(_SEARCH_FAILED)
 
     def build_prompt(self) -> None:
         """Fix what the first round sends."""
         passages = self._toolbox.passages
-        self._prompt = prompt.build(self._plan, passages)
+        self._prompt = prompt.build(self.plan, passages)
 
     async def run(self) -> None:
         """Run rounds until the model has answered, or a bound is reached; with `passages_only`, answer with them."""
-        if self._plan.passages_only:
+        if self.plan.passages_only:
             self._say(prompt.render_passages(self._toolbox.passages) or _NO_PASSAGES)
             return
         messages = self._prompt.messages
         for number in range(self._limits.max_rounds):
             last = number == self._limits.max_rounds - 1
-            request = await self._request(messages, may_call=not last)
-            if request is None:
+            result = await self._ask(number, messages, may_call=not last)
+            if result is None:
                 self._stop = StopReason.LENGTH
                 return
-            result = await self._round(number, request)
             if last or self._too_long:
                 self._stop = StopReason.LENGTH if result.tool_calls or self._too_long else result.stop
                 return
@@ -131,7 +143,7 @@ class Rounds:
         free = state in (TurnState.FAILED, TurnState.REFUSED)
         output = self._fold.text.text()
         return TurnEnd(
-            turn_id=self._plan.ask.turn_id,
+            turn_id=self.plan.ask.turn_id,
             state=state,
             output=output,
             usage=usage,
@@ -162,7 +174,7 @@ class Rounds:
         if snapshot == self._saved and now - self._renewed < self._limits.lease_renewal_s:
             return
         try:
-            await self._ports.store.checkpoint(self._plan.ask.turn_id, snapshot)
+            await self._ports.store.checkpoint(self.plan.ask.turn_id, snapshot)
         except CodedError as error:
             _log.warning("checkpoint missed", code=error.code)
         except Exception:  # boundary: whatever breaks in the store, the answer goes on
@@ -176,7 +188,7 @@ class Rounds:
 
     async def _request(self, messages: tuple[Message, ...], *, may_call: bool) -> ModelRequest | None:
         """Return the next round's request; None when no credits are left for a further round."""
-        plan = self._plan
+        plan = self.plan
         specs = self._ports.tools.specs(plan) if plan.model.takes_tools else ()
         tokens = estimate_tokens(self._prompt.system) + sum(prompt.message_tokens(message) for message in messages)
         try:
@@ -202,12 +214,41 @@ class Rounds:
             user_id=plan.ask.caller.user_id,
         )
 
+    async def _ask(self, number: int, messages: tuple[Message, ...], *, may_call: bool) -> RoundResult | None:
+        """Run one round, with the next model if this one gives nothing; None when no credits are left for it."""
+        while True:
+            request = await self._request(messages, may_call=may_call)
+            if request is None:
+                return None
+            try:
+                return await self._round(number, request)
+            except ServiceError as error:
+                if not self._may_fall_back(error):
+                    raise
+                await self._fall_back(error)
+
+    def _may_fall_back(self, error: ServiceError) -> bool:
+        """Tell whether the next model is asked: never once anything was seen, nor against a vendor's safety rules."""
+        if not self.plan.fallbacks or self._fold.produced or not isinstance(error, _FALL_BACK_AFTER):
+            return False
+        if isinstance(error, ProviderTimeout):
+            return error.details.get("limit") != "turn"
+        return not isinstance(error, ProviderFailed) or error.elsewhere
+
+    async def _fall_back(self, error: ServiceError) -> None:
+        """Go on with the twin's next model; what the one before may have counted was for nothing, and is not paid."""
+        self._ports.observer.turn_fell_back(self.plan, error)
+        self.plan = self._toolbox.plan = self.plan.fallen_back()
+        self._fold.show_thinking = self.plan.show_thinking
+        self._usage = Usage()
+        await self.purse.switch(self.plan)
+
     async def _round(self, number: int, request: ModelRequest) -> RoundResult:
         self._fold.begin_round(number)
         self._fold.hold_markers = bool(self._toolbox.passages)
         self._thinking_began = None
         self._listening = number
-        self._steps.watch.expect_stream()
+        self._steps.watch.expect_stream(self.plan.model.provider)
         try:
             await self._steps.run(self._pump(number, request), name=f"round {number}")
         finally:
@@ -224,7 +265,7 @@ class Rounds:
 
         A provider that does not stop when it is told to is not listened to any more: the round may be summed up by now.
         """
-        provider = self._ports.models.serving(self._plan.model)
+        provider = self._ports.models.serving(self.plan.model)
         stream = provider.stream(request)
         try:
             async for batch in stream:
@@ -255,7 +296,7 @@ class Rounds:
                 round=done.round,
                 text=done.text,
                 signature=done.signature,
-                model=self._plan.model.id,
+                model=self.plan.model.id,
                 duration_ms=round((monotonic() - began) * 1000),
                 closed=self._log.last_number,
             )
@@ -265,7 +306,7 @@ class Rounds:
         self._tell([TextDelta(text=text, end=self._fold.text.append(text))])
 
     async def _search(self) -> list[Passage]:
-        plan = self._plan
+        plan = self.plan
         return await self._ports.retriever.search(plan, plan.ask.question, limit=plan.passages_limit)
 
     def _estimate(self) -> Usage:

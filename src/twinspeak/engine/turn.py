@@ -65,7 +65,8 @@ class Turn:
         self.ask = ask
         self.started_ms = now_ms()
         self.step = Step.RESOLVE
-        self.plan: TurnPlan | None = None
+        self._resolved: TurnPlan | None = None
+        self._rounds: Rounds | None = None
         self.reply: TurnReply | None = None
         self.failure: Failure | None = None
         self.state = TurnState.RUNNING
@@ -85,6 +86,11 @@ class Turn:
     def turn_id(self) -> str:
         """The id of the turn, and of its history record."""
         return self.ask.turn_id
+
+    @property
+    def plan(self) -> TurnPlan | None:
+        """What was resolved, with the model that answers; None before that."""
+        return self._rounds.plan if self._rounds else self._resolved
 
     @property
     def refused(self) -> bool:
@@ -118,8 +124,8 @@ class Turn:
         with structlog.contextvars.bound_contextvars(turn_id=self.turn_id, user_id=self.ask.caller.user_id):
             try:
                 rounds = await self._admit()
-                if rounds is not None and self.plan is not None:
-                    await self._answer(self.plan, rounds)
+                if rounds is not None:
+                    await self._answer(rounds)
             finally:
                 self._close()
 
@@ -127,7 +133,7 @@ class Turn:
         """RESOLVE, RESERVE, MODERATE; None when the turn was refused."""
         try:
             plan = await self._ports.resolver.resolve(self.ask)
-            self.plan = plan
+            self._resolved = plan
             self.step = Step.RESERVE
             rounds = await self._reserve(plan)
         except CodedError as error:
@@ -151,6 +157,7 @@ class Turn:
         work = Workspace(fold=self._fold, log=self.log, control=self._control, spawn=self._spawn, started=self._started)
         rounds = Rounds(plan, self._ports, self._limits, work)
         await rounds.purse.open()
+        self._rounds = rounds
         return rounds
 
     async def _refusal(self, plan: TurnPlan, rounds: Rounds) -> CodedError | None:
@@ -171,11 +178,11 @@ class Turn:
             return CodedError()
         return None if words is None else ContentBlocked(words)
 
-    async def _answer(self, plan: TurnPlan, rounds: Rounds) -> None:
+    async def _answer(self, rounds: Rounds) -> None:
         """RETRIEVE to FINISH; whatever stops it, FINISH runs."""
         state, failure = TurnState.DONE, None
         try:
-            self._ports.observer.turn_began(plan)
+            self._ports.observer.turn_began(rounds.plan)
             self._control.check()
             self.step = Step.RETRIEVE
             await rounds.retrieve()
@@ -191,19 +198,19 @@ class Turn:
             _log.exception("turn broke", step=self.step)
             state, failure = TurnState.FAILED, Failure.of(CodedError())
         self.step = Step.FINISH
-        await self._finish(plan, rounds, rounds.end(state, failure, duration_ms=self._elapsed_ms()))
+        await self._finish(rounds, rounds.end(state, failure, duration_ms=self._elapsed_ms()))
 
-    async def _finish(self, plan: TurnPlan, rounds: Rounds, end: TurnEnd) -> None:
+    async def _finish(self, rounds: Rounds, end: TurnEnd) -> None:
         settlement = await self._save(rounds, end)
         if end.failure is None:
-            self.reply = _reply(plan, end, settlement or self._ports.store.expected(end))
+            self.reply = _reply(rounds.plan, end, settlement or self._ports.store.expected(end))
             if settlement is None:
                 self.reply = msgspec.structs.replace(self.reply, settled=False)
             self.log.append(AnswerReady(reply=self.reply))
         else:
             self.failure = end.failure
             self.log.append(_failed(self.failure))
-        self._ports.observer.turn_ended(plan, end)
+        self._ports.observer.turn_ended(rounds.plan, end)
 
     async def _save(self, rounds: Rounds, end: TurnEnd) -> Settlement | None:
         """Finish in one transaction; None when the database has not taken it soon: it is tried on, in its own task."""

@@ -81,6 +81,7 @@ institutions = _table(
     _text("public_authorized_urls", "[]"),
     _time("created"),
     _text("assistants_disabled", "[]"),
+    _text("fallback_models", "[]"),
     _one_of("status", "active", "inactive", "suspended", "deleted"),
     Index(None, "account_id"),
 )

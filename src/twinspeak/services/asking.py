@@ -15,6 +15,7 @@ from twinspeak.domain.errors import (
     ChatCompletionDisabled,
     InvalidId,
     InvalidToken,
+    ModelUnavailable,
     NotAMember,
     NotFound,
     OriginNotAllowed,
@@ -24,7 +25,7 @@ from twinspeak.domain.institution import Institution
 from twinspeak.domain.models import ModelChoice, ModelSpec
 from twinspeak.domain.origins import allows
 from twinspeak.domain.people import User
-from twinspeak.domain.turn import Ask, Face, Sampling, TurnPlan
+from twinspeak.domain.turn import Ask, Face, Fallback, Sampling, TurnPlan
 from twinspeak.persistence.db import Database, Tx
 from twinspeak.persistence.repos import assistants, memberships, turns, users, wallets
 from twinspeak.persistence.repos.turns import Conversation
@@ -37,6 +38,9 @@ PERSONAL_PASSAGES = 6
 """How many passages a question outside any twin gets; a twin has a setting of its own."""
 PERSONAL_TOOL_CHARS = 4_000
 """How much of a tool's result is shown outside any twin."""
+
+MOST_FALLBACKS = 5
+"""Models that a twin may fall back to."""
 
 
 class Resolver:
@@ -115,8 +119,12 @@ class Resolver:
             default=self._models.default_id,
             chat_completion=ask.face is Face.OPENAI,
         )
-        model = self._models.spec(choice.model_id)
         sampling = ask.sampling if twin and twin.chat_completion_openai_compat else Sampling()
+        shown = twin is None or twin.display_thinking_details
+        first, *others = (
+            Fallback(model, _output_limit(choice, model, sampling), model.shows_thinking and shown)
+            for model in self._models_for(choice, twin)
+        )
         retrieval = _retrieval(ask, found)
         history = recall(found.exchanges)
         return TurnPlan(
@@ -125,17 +133,36 @@ class Resolver:
             assistant=found.assistant,
             course=found.course,
             history=history if ask.messages is None else ask.messages,
-            model=model,
-            output_limit=_output_limit(choice, model, sampling),
+            model=first.model,
+            output_limit=first.output_limit,
             effort=choice.effort,
             search_vault=retrieval.search,
             passages_only=retrieval.only,
-            show_thinking=model.shows_thinking and (twin is None or twin.display_thinking_details),
+            show_thinking=first.show_thinking,
             payer_institution_id=twin.id if twin and twin.pool_credits else None,
             tool_results_max_chars=twin.tool_results_max_chars if twin else PERSONAL_TOOL_CHARS,
             passages_limit=twin.rag_limit_chunks if twin else PERSONAL_PASSAGES,
             user_name=found.user.name,
+            fallbacks=tuple(others),
         )
+
+    def _models_for(self, choice: ModelChoice, twin: Institution | None) -> list[ModelSpec]:
+        """Return the model that was chosen, then the twin's fall-backs, as far as they are there.
+
+        One that no provider serves any more is what a fall-back is for, too. Raises ModelUnavailable when none is left.
+        """
+        found: dict[str, ModelSpec] = {}
+        missing: list[ModelUnavailable] = []
+        for model_id in (choice.model_id, *(twin.fallback_models[:MOST_FALLBACKS] if twin else ())):
+            try:
+                spec = self._models.spec(model_id)
+            except ModelUnavailable as error:
+                missing.append(error)
+            else:
+                found.setdefault(spec.id, spec)
+        if not found:
+            raise missing[0]
+        return list(found.values())
 
 
 class Preview(msgspec.Struct, frozen=True):

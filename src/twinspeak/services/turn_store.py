@@ -49,6 +49,10 @@ class TurnStore:
         """Hold up to `by` more credits; return how many were added: 0 when there are none, or the turn has ended."""
         return await self._db.write(lambda tx: wallets.extend(tx, turn_id, by), own_locks=True)
 
+    async def switch(self, plan: TurnPlan) -> None:
+        """Note the model that the turn goes on with, and its price; nothing happens to a turn that has ended."""
+        await self._db.write(lambda tx: running.switch(tx, plan), own_locks=True)
+
     async def checkpoint(self, turn_id: str, snapshot: Snapshot) -> None:
         """Save the text so far and renew the lease; nothing happens to a turn that has ended. Raises Overloaded."""
         lease_until = now_ms() + self._lease_ms

@@ -85,6 +85,12 @@ class Metrics:
             ("provider", "status"),
             registry=self.registry,
         )
+        self.fallbacks = Counter(
+            "twinspeak_turn_fallbacks",
+            "Turns that another model was asked for, because this provider's gave nothing.",
+            ("provider", "code"),
+            registry=self.registry,
+        )
         self.provider_requests = Gauge(
             "twinspeak_provider_requests",
             "Requests to a model provider that run, or wait for their turn.",

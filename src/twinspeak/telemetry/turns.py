@@ -1,6 +1,6 @@
 """Turns as an operator sees them: counted, timed, and one log record each when they end."""
 
-from twinspeak.domain.errors import ProviderFailed, ProviderTimeout
+from twinspeak.domain.errors import CodedError, ProviderFailed, ProviderTimeout
 from twinspeak.domain.turn import TurnEnd, TurnPlan, TurnState
 from twinspeak.telemetry import logs
 from twinspeak.telemetry.metrics import Metrics
@@ -22,6 +22,12 @@ class TurnTelemetry:
         self._running.add(plan.ask.turn_id)
         self._metrics.turns_running.set(len(self._running))
         _log.debug("turn began", **_ids(plan), face=plan.ask.face.value, model=plan.model.id)
+
+    def turn_fell_back(self, plan: TurnPlan, error: CodedError) -> None:
+        """Count that the model of `plan` did not answer, and another one is asked."""
+        provider = plan.model.provider
+        self._metrics.fallbacks.labels(provider=provider, code=error.code).inc()
+        _log.warning("turn fell back", **_ids(plan), provider=provider, model=plan.model.id, error_code=error.code)
 
     def turn_ended(self, plan: TurnPlan, end: TurnEnd) -> None:
         """Count how `plan`'s turn ended and what it took."""

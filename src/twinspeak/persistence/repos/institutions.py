@@ -21,7 +21,8 @@ _BY_ID = select(*COLUMNS).where(institutions.c.id == bindparam("institution"), i
 _BY_PUBLIC_ID = select(*COLUMNS).where(
     institutions.c.public_id == bindparam("public"), institutions.c.status == "active"
 )
-_urls = msgspec.json.Decoder(tuple[str, ...])
+_LISTS = ("public_authorized_urls", "fallback_models")
+_words = msgspec.json.Decoder(tuple[str, ...])
 
 
 def ensure_account(tx: Tx, name: str, *, manager_email: str = "") -> str:
@@ -39,7 +40,8 @@ def ensure_account(tx: Tx, name: str, *, manager_email: str = "") -> str:
 def create(tx: Tx, institution: Institution, *, account_id: str, about: str = "", credits: int = 0) -> None:
     """Add an active twin with a wallet that is awarded `credits`."""
     row = msgspec.structs.asdict(institution)
-    row["public_authorized_urls"] = msgspec.json.encode(institution.public_authorized_urls).decode()
+    for name in _LISTS:
+        row[name] = msgspec.json.encode(row[name]).decode()
     tx.run(insert(institutions).values(**row, account_id=account_id, about=about, created=now_ms()))
     if credits:
         wallets.award(tx, "institution", institution.id, credits, note="welcome")
@@ -68,7 +70,7 @@ def authorized_urls(tx: Tx) -> tuple[str, ...]:
     statement = select(institutions.c.public_authorized_urls).where(
         institutions.c.status == "active", institutions.c.public_authorized_urls != "[]"
     )
-    return tuple(dict.fromkeys(url for row in tx.all(statement) for url in _urls.decode(row[0])))
+    return tuple(dict.fromkeys(url for row in tx.all(statement) for url in _words.decode(row[0])))
 
 
 def only(tx: Tx) -> Institution | None:
@@ -88,5 +90,6 @@ def from_row(row: Row[Any] | None) -> Institution | None:
         return None
     kept = as_dict(row)
     fields = {name: kept[name] for name in Institution.__struct_fields__}
-    fields["public_authorized_urls"] = _urls.decode(fields["public_authorized_urls"])
+    for name in _LISTS:
+        fields[name] = _words.decode(fields[name])
     return Institution(**fields)

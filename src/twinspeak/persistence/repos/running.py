@@ -49,6 +49,12 @@ _CHECKPOINT = scoped(
         lease_until=bindparam("lease"),
     ),
 )
+_SWITCH = scoped(
+    SYSTEM,
+    update(turns)
+    .where(*_OF_TURN)
+    .values(model=bindparam("new_model"), provider=bindparam("new_provider"), price=bindparam("new_price")),
+)
 _END_COLUMNS = (
     "state", "output", "usage_input", "usage_cached", "usage_completion", "usage_estimated", "credits", "success",
     "moderated", "stop_reason", "failure", "settlement", "has_thinking", "thinking_count", "duration_ms",
@@ -172,6 +178,12 @@ def begin(tx: Tx, plan: TurnPlan, begun: Begun) -> None:
         if not is_duplicate(error):
             raise
         raise Conflict("There is a turn by this id already.") from error
+
+
+def switch(tx: Tx, plan: TurnPlan) -> None:
+    """Write another model into a running row, with its price: that is what the turn is paid by."""
+    values = {"new_model": plan.model.id, "new_provider": plan.model.provider, "new_price": to_json(plan.model.price)}
+    tx.change(_SWITCH, {"turn": plan.ask.turn_id, **values})
 
 
 def checkpoint(tx: Tx, turn_id: str, snapshot: Snapshot, *, lease_until: int) -> bool:
