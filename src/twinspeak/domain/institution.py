@@ -6,7 +6,7 @@ import msgspec
 class Institution(msgspec.Struct, frozen=True):
     """An active twin. Sentinels as stored: tokens -1 inherit, 0 auto, > 0 explicit; effort and model "" inherit.
 
-    `fallback_models` answer in this order where the model of the cascade does not (decision 025).
+    `fallback_models` answer in this order where the model of the cascade does not (decision 026).
     """
 
     id: str

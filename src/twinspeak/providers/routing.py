@@ -1,4 +1,4 @@
-"""What stands between a turn and a vendor's wire: a queue, a circuit breaker, and asking again (decision 024).
+"""What stands between a turn and a vendor's wire: a queue, a circuit breaker, and asking again (decision 025).
 
 `Routed` is an `engine.ports.ModelProvider` around another one. Only while nothing of an answer has come is a request
 made again: then nobody has seen anything that could be taken back, whether the vendor refused with a status or with
