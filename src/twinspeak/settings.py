@@ -31,6 +31,14 @@ class Settings(BaseSettings):
     jwt_ttl_s: int = Field(default=86_400, ge=60, le=31_536_000)
     secrets_key: SecretStr | None = None
     allow_token_in_url: bool = False
+    sign_up: Literal["open", "closed"] = "open"
+
+    smtp_host: str = ""
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    smtp_user: str = ""
+    smtp_password: SecretStr | None = None
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    mail_from: str = "twinspeak@localhost"
 
     default_model: str = ""
     local_pace_ms: int = Field(default=8, ge=0, le=1_000)

@@ -7,6 +7,7 @@ exception; then the two people change places.
 """
 
 import asyncio
+import base64
 import json
 import re
 from collections.abc import AsyncGenerator, Iterator
@@ -89,6 +90,7 @@ PLACES: dict[str, dict[str, str]] = {
     "POST /api/user/assistant/{id}/clone": {"path id": "assistant"},
     "POST /api/admin/assistants": {"body institution": "twin"},
     "PUT /api/user/me": {"body resetCodeId": "reset"},
+    "DELETE /api/user/sessions/{sessionId}": {"path sessionId": "session"},
 }
 """Route -> place -> kind of id."""
 SUPER_REACHES = {route for route in PLACES if "/api/user/assistant/{id}" in route or "/api/admin/" in route}
@@ -158,6 +160,7 @@ async def owning(here: World, person: Person, gate: asyncio.Event) -> AsyncGener
             "assistant": made,
             "turn": [ended.turn_id, running.headers["x-turn-id"]],
             "socket": [tab.sid],
+            "session": [_session_of(person.token)],
             "cursor": [_cursor(here, running.headers["x-turn-id"], profile["_id"])],
         }
         yield
@@ -181,7 +184,13 @@ def _cursor(here: World, turn_id: str, user_id: str) -> str:
     return turn.log.read().cursor.token
 
 
+def _session_of(token: str) -> str:
+    payload = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sessionId"]
+
+
 UNKNOWN: dict[str, Any] = {
+    "session": new_id(),
     "public": new_uuid(),
     "twin": new_id(),
     "reset": new_uuid(),

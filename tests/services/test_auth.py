@@ -192,7 +192,7 @@ async def test_what_the_token_says_of_rights_does_not_count(stage: Stage):
 async def test_signing_out_ends_one_session_at_once_and_tells(stage: Stage):
     stage.person()
     told: list[tuple[str, frozenset[str]]] = []
-    stage.auth.on_revoked(lambda user_id, ids: told.append((user_id, ids)))
+    stage.auth.revocations.on_ended(lambda user_id, ids: told.append((user_id, frozenset(ids or ()))))
     here, there = await stage.signed_in(), await stage.signed_in()
     caller = await stage.auth.authenticate(here.token)
     await stage.auth.sign_out(caller)
@@ -241,7 +241,7 @@ async def test_old_sessions_are_forgotten(stage: Stage):
 async def test_changing_the_password_ends_every_session_and_opens_one(stage: Stage):
     user = stage.person(must_change_password=True)
     told: list[frozenset[str]] = []
-    stage.auth.on_revoked(lambda _, ids: told.append(ids))
+    stage.auth.revocations.on_ended(lambda _, ids: told.append(frozenset(ids or ())))
     here, there = await stage.signed_in(), await stage.signed_in()
     callers = [await stage.auth.authenticate(signed_in.token) for signed_in in (here, there)]
     fresh = await stage.auth.change_password(callers[0], PASSWORD, NEW)
@@ -346,7 +346,7 @@ async def test_a_session_that_ends_meanwhile_cannot_change_the_password(stage: S
 async def test_streams_are_told_even_if_whoever_signs_out_does_not_wait(stage: Stage):
     stage.person()
     told: list[frozenset[str]] = []
-    stage.auth.on_revoked(lambda _, ids: told.append(ids))
+    stage.auth.revocations.on_ended(lambda _, ids: told.append(frozenset(ids or ())))
     signed_in = await stage.signed_in()
     caller = await stage.auth.authenticate(signed_in.token)
     leaving = asyncio.ensure_future(stage.auth.sign_out(caller))

@@ -15,6 +15,7 @@ from twinspeak.domain.clock import now_ms
 from twinspeak.domain.errors import CodedError
 from twinspeak.domain.ids import new_id
 from twinspeak.egress.client import TrustedClient
+from twinspeak.egress.mail import Mailer, Outbox, Smtp
 from twinspeak.engine.limits import TurnLimits
 from twinspeak.engine.ports import TurnPorts
 from twinspeak.engine.registry import TurnRegistry
@@ -67,6 +68,7 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
         models = _models(settings, client, metrics)
         store = TurnStore(ground.db, lease_s=settings.turn_lease_s, owner=new_id())
         limits = RateLimits()
+        mailer = _mailer(settings)
         auth = Auth(ground.db, Tokens(ground.jwt_secret, settings.jwt_ttl_s), ground.passwords)
         twin_rule = Rule("turns_twin", settings.turns_per_minute_twin)
         resolver = Resolver(ground.db, models, limits, cors_origins=settings.cors_origins, twin_rule=twin_rule)
@@ -82,7 +84,7 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
             observer=TurnTelemetry(metrics),
         )
         turns = TurnRegistry(ports, _limits(settings), keep_s=settings.turn_log_keep_s)
-        auth.on_revoked(turns.revoke)
+        auth.revocations.tell(turns.revoke, turns.leave)
         core = Core(
             ground=ground,
             auth=auth,
@@ -94,13 +96,16 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
             tools=tools,
             metrics=metrics,
             watchdog=watchdog,
+            mailer=mailer,
         )
         faces = build(settings, core)
         _measure(metrics, watchdog, ground)
         await _reap(store, turns)
-        background.spawn_forever(watchdog.run(), name="watchdog")
+        for work, name in ((watchdog.run(), "watchdog"), (mailer.run(), "mailer")):
+            background.spawn_forever(work, name=name)
         background.spawn_forever(_reap_forever(store, turns, settings.turn_lease_s / 2), name="reaper")
         stack.push_async_callback(background.aclose)
+        stack.push_async_callback(mailer.flush, _LONGEST_FAREWELL_S)
         stack.push_async_callback(faces.hub.aclose)
         stack.push_async_callback(turns.aclose)
         stack.push_async_callback(turns.drain, 0)
@@ -156,6 +161,20 @@ def _models(settings: Settings, client: TrustedClient, metrics: Metrics) -> Dire
         default_model=settings.default_model,
         local_pace_ms=settings.local_pace_ms,
     )
+
+
+def _mailer(settings: Settings) -> Mailer:
+    """Return the way out for mail: the operator's server, or files in the data directory where none is set."""
+    if not settings.smtp_host:
+        return Mailer(Outbox(settings.data_dir / "outbox").deliver, settings.mail_from)
+    server = Smtp(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        user=settings.smtp_user,
+        password=settings.smtp_password.get_secret_value() if settings.smtp_password else "",
+        security=settings.smtp_security,
+    )
+    return Mailer(server.deliver, settings.mail_from)
 
 
 def _aws(settings: Settings) -> AwsAccess:

@@ -6,18 +6,22 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp
 
 from twinspeak.app.offline import Ground
+from twinspeak.egress.mail import Mailer
 from twinspeak.engine.registry import TurnRegistry
 from twinspeak.engine.replay import log_of
 from twinspeak.providers.directory import Directory
 from twinspeak.services.asking import Resolver
 from twinspeak.services.assistants import Assistants
 from twinspeak.services.auth import Auth
+from twinspeak.services.codes import Codes
 from twinspeak.services.conversations import Conversations
 from twinspeak.services.histories import Histories
 from twinspeak.services.origins import Origins
+from twinspeak.services.own_account import OwnAccount
 from twinspeak.services.policy import Policy
 from twinspeak.services.profiles import Profiles
 from twinspeak.services.rate_limits import RateLimits, Rule
+from twinspeak.services.signup import SignUp
 from twinspeak.services.turn_store import TurnStore
 from twinspeak.settings import Settings
 from twinspeak.telemetry.metrics import Metrics
@@ -28,7 +32,7 @@ from twinspeak.transports.http import application
 from twinspeak.transports.http.cors import AllowedOrigins
 from twinspeak.transports.openai import routes as openai_face
 from twinspeak.transports.rest import qanda
-from twinspeak.transports.services import Edge, Services, Streaming
+from twinspeak.transports.services import Edge, People, Services, Streaming
 from twinspeak.transports.socketio.asgi import SocketFace, SocketLimits
 from twinspeak.transports.socketio.events import Events
 from twinspeak.transports.socketio.greeting import Greeter, may_receive
@@ -55,6 +59,7 @@ class Core:
     tools: Runner
     metrics: Metrics
     watchdog: Watchdog
+    mailer: Mailer
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,7 @@ def build(settings: Settings, core: Core) -> Faces:
             confirm_s=settings.socket_ping_timeout_s,
         ),
     )
-    core.auth.on_revoked(hub.revoke)
+    core.auth.revocations.tell(hub.revoke, hub.leave_twin)
     events = Events(hub, core.auth.hold)
 
     services = _services(settings, core, hub, audience)
@@ -97,6 +102,7 @@ def _services(settings: Settings, core: Core, hub: Hub, audience: Audience) -> S
     return Services(
         auth=core.auth,
         policy=Policy(db),
+        people=_people(settings, core),
         profiles=Profiles(db),
         histories=Histories(db),
         conversations=Conversations(db),
@@ -122,6 +128,13 @@ def _services(settings: Settings, core: Core, hub: Hub, audience: Audience) -> S
         ),
         turn_rule=Rule("turns_user", settings.turns_per_minute_user),
     )
+
+
+def _people(settings: Settings, core: Core) -> People:
+    db, passwords = core.ground.db, core.ground.passwords
+    codes = Codes(core.ground.jwt_secret)
+    sign_up = SignUp(db, core.auth, passwords, codes, core.mailer, is_open=settings.sign_up == "open")
+    return People(sign_up=sign_up, own=OwnAccount(db, core.auth, passwords, codes, core.mailer))
 
 
 def _socket_limits(settings: Settings) -> SocketLimits:

@@ -18,6 +18,15 @@ class Caller(msgspec.Struct, frozen=True):
     session_id: str
     institution_id: str | None = None
     account_type: str = "user"
+    actor_id: str | None = None
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """Who does something that goes into the audit log, and where from."""
+
+    caller: Caller
+    ip: str = ""
+    user_agent: str = ""
 
 
 class TokenClaims(msgspec.Struct, frozen=True):

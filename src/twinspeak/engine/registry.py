@@ -94,6 +94,16 @@ class TurnRegistry:
             if session_ids is None or turn.ask.caller.session_id in session_ids:
                 turn.cancel(CancelReason.REVOKED)
 
+    def leave(self, user_id: str, institution_id: str) -> None:
+        """End the user's running turns in a twin where the user may do less than before.
+
+        A turn that does not know its twin yet ends too: it may have looked before the right went.
+        """
+        for turn in self.running(user_id):
+            twin = turn.plan.institution if turn.plan else None
+            if turn.plan is None or (twin is not None and twin.id == institution_id):
+                turn.cancel(CancelReason.REVOKED)
+
     async def drain(self, patience_s: float) -> None:
         """Take no more turns; give the running ones `patience_s` to end, then cancel and save them."""
         self._stopping = True

@@ -16,6 +16,7 @@ from sqlalchemy import (
     text,
 )
 
+from twinspeak.persistence import identity_tables
 from twinspeak.persistence.columns import BIG_ID, metadata
 from twinspeak.persistence.columns import flag as _flag
 from twinspeak.persistence.columns import id_ as _id
@@ -40,6 +41,8 @@ accounts = _table(
     Column("name", Words(200), nullable=False, unique=True),
     _word("status", "active"),
     _time("created"),
+    _text("domain_urls", "[]"),
+    _text("qualification"),
     _one_of("status", "active", "suspended", "deleted"),
 )
 
@@ -56,7 +59,7 @@ institutions = _table(
     "institutions",
     _id(),
     Column("public_id", Words(36), nullable=False, unique=True),
-    _ref("account_id", "accounts"),
+    _ref("account_id", "accounts", null=True),
     Column("name", Words(200), nullable=False),
     _text("ai_name"),
     _word("status", "active"),
@@ -82,8 +85,17 @@ institutions = _table(
     _time("created"),
     _text("assistants_disabled", "[]"),
     _text("fallback_models", "[]"),
+    _word("allow_joining", "disabled"),
+    _flag("joining_admin_only"),
+    _flag("entitle_new_admins"),
+    _int("credit_award"),
+    _int("credits_awarded"),
+    _word("question_type", "CORPORATE"),
+    _text("appearance", "{}"),
+    Column("join_id", Words(100), nullable=True),
     _one_of("status", "active", "inactive", "suspended", "deleted"),
     Index(None, "account_id"),
+    Index(None, "join_id", unique=True),
 )
 
 users = _table(
@@ -126,8 +138,14 @@ memberships = _table(
     _flag("favorite"),
     _time("created"),
     _time("last_login", null=True),
+    _int("credit_awarded"),
+    _time("credit_awarded_date", null=True),
+    _time("joined", null=True),
+    _time("accepted_privacy", null=True),
+    _text("preferences", "{}"),
+    _ref("referrer_id", "users", null=True),
     _one_of("account_type", "super", "admin", "user"),
-    _one_of("status", "active", "pending", "suspended", "deleted"),
+    _one_of("status", "active", "pending", "inactive", "suspended", "deleted"),
     UniqueConstraint("user_id", "institution_id"),
     Index(None, "institution_id"),
 )
@@ -142,6 +160,8 @@ sessions = _table(
     _time("revoked", null=True),
     _word("ip", ""),
     _text("user_agent"),
+    _text("reason"),
+    _ref("actor_id", "users", null=True),
     Index(None, "user_id"),
     Index(None, "expires"),
 )
@@ -363,3 +383,6 @@ chunks = _table(
 
 TENANT_TABLES: dict[str, Table] = {name: table for name, table in metadata.tables.items() if "tenant" in table.info}
 """What the hook in `scope.py` watches."""
+
+TABLES_ELSEWHERE = (identity_tables,)
+"""Modules that add to the same metadata: whoever has this one has all tables."""

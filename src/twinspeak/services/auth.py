@@ -5,7 +5,6 @@ statement that reads it, and whoever asked `on_revoked` to be told ends open str
 """
 
 import asyncio
-from collections.abc import Callable
 
 import msgspec
 
@@ -25,9 +24,7 @@ from twinspeak.services import profiles
 from twinspeak.services.passwords import check_new
 from twinspeak.services.ports import PasswordHasher, TokenIssuer
 from twinspeak.services.profiles import Profile
-
-Revoked = Callable[[str, frozenset[str]], None]
-"""Is told (user id, session ids) when sessions end before their time. Must neither block nor raise."""
+from twinspeak.services.revocations import Revocations
 
 OPENING_MS = 60_000
 """The lifetime of a session's row until its token has been made, in the same transaction."""
@@ -60,16 +57,14 @@ class Held(msgspec.Struct, frozen=True):
 class Auth:
     """Who is calling. One for the whole server."""
 
-    def __init__(self, db: Database, tokens: TokenIssuer, passwords: PasswordHasher) -> None:
+    def __init__(
+        self, db: Database, tokens: TokenIssuer, passwords: PasswordHasher, revocations: Revocations | None = None
+    ) -> None:
         """Keep the parts."""
         self._db = db
         self._tokens = tokens
         self._passwords = passwords
-        self._listeners: list[Revoked] = []
-
-    def on_revoked(self, listener: Revoked) -> None:
-        """Have `listener` told of every session that ends before its time."""
-        self._listeners.append(listener)
+        self.revocations = revocations or Revocations()
 
     async def authenticate(self, token: str | None) -> Caller:
         """Return who `token` speaks for now, with the account type and the active twin that the database knows.
@@ -108,9 +103,9 @@ class Auth:
         try:
             await self._db.write(lambda tx: sessions.revoke(tx, caller.session_id, now_ms()))
         except asyncio.CancelledError:
-            self._tell(caller.user_id, ended)  # the write goes on without us
+            self.revocations.ended(caller.user_id, ended)  # the write goes on without us
             raise
-        self._tell(caller.user_id, ended)
+        self.revocations.ended(caller.user_id, ended)
 
     async def refresh(self, caller: Caller) -> SignedIn:
         """Give the caller's session another full lifetime (reference 2.1). Raises as `authenticate` does."""
@@ -133,14 +128,14 @@ class Auth:
                 raise Conflict("The password has just been changed by somebody else.")
             live_caller(tx, caller.session_id, caller.user_id)
             ended = sessions.revoke_all(tx, caller.user_id, now_ms())
-            return self._open(tx, caller.user_id, device or Device()), frozenset(ended)
+            return self.open(tx, caller.user_id, device or Device()), frozenset(ended)
 
         try:
             signed_in, ended = await self._db.write(change)
         except asyncio.CancelledError:
-            self._tell(caller.user_id, seen.session_ids)  # the write goes on without us
+            self.revocations.ended(caller.user_id, seen.session_ids)  # the write goes on without us
             raise
-        self._tell(caller.user_id, ended)
+        self.revocations.ended(caller.user_id, ended)
         return signed_in
 
     def _sign_in(self, tx: Tx, verified: "_Verified", device: Device) -> SignedIn:
@@ -154,10 +149,13 @@ class Auth:
         if verified.better_hash:
             users.replace_hash(tx, verified.user_id, verified.better_hash, replacing=verified.password_hash)
         sessions.purge(tx, before=now - KEEP_ENDED_MS)
-        return self._open(tx, verified.user_id, device)
+        return self.open(tx, verified.user_id, device)
 
-    def _open(self, tx: Tx, user_id: str, device: Device) -> SignedIn:
-        """Open a session. Raises AccountSuspended, as reading it back does; the transaction then leaves none."""
+    def open(self, tx: Tx, user_id: str, device: Device) -> SignedIn:
+        """Open a session for who has proved to be that user.
+
+        Raises AccountSuspended, as reading it back does; the transaction then leaves none.
+        """
         session = NewSession(
             user_id=user_id, expires=now_ms() + OPENING_MS, ip=device.ip[:100], user_agent=device.user_agent
         )
@@ -172,10 +170,6 @@ class Auth:
         expires = claims.expires_s * 1000
         sessions.extend(tx, session_id, expires=expires, now=now_ms())
         return SignedIn(token=token, expires=expires, profile=profiles.read(tx, caller))
-
-    def _tell(self, user_id: str, session_ids: frozenset[str]) -> None:
-        for listener in self._listeners if session_ids else ():
-            listener(user_id, session_ids)
 
 
 def live_caller(tx: Tx, session_id: str, user_id: str) -> Caller:

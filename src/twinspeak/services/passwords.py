@@ -21,15 +21,18 @@ def check_email(email: str) -> str:
     return address
 
 
-def check_new(password: str, *, current: str | None = None) -> None:
-    """Raise ValidationFailed for a password that may not be chosen. Too long is the hasher's to refuse."""
+def check_new(password: str, *, current: str | None = None, name: str = "newPassword") -> None:
+    """Raise ValidationFailed, naming the field, for a password that may not be chosen.
+
+    Too long is the hasher's to refuse.
+    """
     if len(password) < MIN_CHARS:
         message = f"must have at least {MIN_CHARS} characters"
     elif password == current:
         message = "must differ from the current password"
     else:
         return
-    raise ValidationFailed(param="newPassword", details=field("newPassword", message))
+    raise ValidationFailed(param=name, details=field(name, message))
 
 
 def field(name: str, message: str) -> dict[str, list[dict[str, str]]]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from twinspeak.domain.caller import TokenClaims
+from twinspeak.domain.mail import Mail
 from twinspeak.domain.models import ModelSpec
 
 
@@ -24,6 +25,14 @@ class PasswordHasher(Protocol):
 
     def outdated(self, stored: str) -> bool:
         """Tell whether a hash should be made again."""
+        ...
+
+
+class MailSender(Protocol):
+    """`egress.mail.Mailer`."""
+
+    def send(self, mail: Mail) -> None:
+        """Take a mail to deliver; returns at once, whether it can be delivered or not."""
         ...
 
 

@@ -72,7 +72,6 @@ class ProfileChanges(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     `preferences` are merged into what is there; a key that is not in `PREFERENCES`, or of another type, is refused.
     """
 
-    email: str | msgspec.UnsetType = msgspec.UNSET
     fname: str | msgspec.UnsetType = msgspec.UNSET
     lname: str | msgspec.UnsetType = msgspec.UNSET
     picture: str | msgspec.UnsetType = msgspec.UNSET
@@ -96,8 +95,8 @@ class Profiles:
     async def edit(self, caller: Caller, changes: ProfileChanges) -> Profile:
         """Change the caller's own profile.
 
-        Raises ValidationFailed, naming each field at fault; changing the e-mail address is one of them, because nothing
-        here can prove yet that the new one is the caller's (docs/decisions/005).
+        Raises ValidationFailed, naming each field at fault. The e-mail address has a way of its own, for it must be
+        shown to be the caller's (`own_account`).
         """
 
         def change(tx: Tx) -> Profile:
@@ -157,9 +156,6 @@ def _columns(user: User, changes: ProfileChanges) -> dict[str, Any]:
     check("picture", f"must have at most {MAX_PICTURE} characters", right=len(given.get("picture", "")) <= MAX_PICTURE)
     remembered = given.get("remember_history_count", 0)
     check("remember_history_count", "must be between 0 and 15", right=0 <= remembered <= 15)
-    email = changes.email
-    same = isinstance(email, msgspec.UnsetType) or users.normal_email(email) == user.email
-    check("email", "cannot be changed here", right=same)
     for name, value in changes.preferences.items():
         check(name, "is no preference, or of another type", right=_is_preference(name, value))
     if faults:

@@ -35,6 +35,12 @@ PASSWORD_CHANGE = Rule("password_change", 10)
 """Per user; counts failures only: a stolen token must not become a way to guess the password."""
 
 
+MAIL = Rule("mail", 5, 3_600)
+"""Per address that mail is asked for: nobody's mailbox is to be filled from here."""
+CODES = Rule("codes", 20)
+"""Per address; counts failures only."""
+
+
 class Standing(msgspec.Struct, frozen=True):
     """Where a key stands: what the `RateLimit-*` headers tell. In `reset_s` seconds all of the limit is free again."""
 

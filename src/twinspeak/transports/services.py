@@ -21,9 +21,11 @@ from twinspeak.services.assistants import Assistants
 from twinspeak.services.auth import Auth
 from twinspeak.services.conversations import Conversations
 from twinspeak.services.histories import Histories
+from twinspeak.services.own_account import OwnAccount
 from twinspeak.services.policy import Policy
 from twinspeak.services.profiles import Profiles
 from twinspeak.services.rate_limits import RateLimits, Rule
+from twinspeak.services.signup import SignUp
 from twinspeak.telemetry.metrics import Metrics
 from twinspeak.telemetry.watchdog import Watchdog
 from twinspeak.transports.audience import Audience
@@ -134,6 +136,14 @@ class Streaming:
 
 
 @dataclass(frozen=True, slots=True)
+class People:
+    """What concerns people: signing up, one's own account."""
+
+    sign_up: SignUp
+    own: OwnAccount
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """Everything that routes call.
 
@@ -144,6 +154,7 @@ class Services:
 
     auth: Auth
     policy: Policy
+    people: People
     profiles: Profiles
     histories: Histories
     conversations: Conversations

@@ -61,7 +61,7 @@ async def house(stage: Stage) -> AsyncIterator[House]:
         observer=FakeObserver(),
     )
     turns = TurnRegistry(ports, TurnLimits(), keep_s=0.05)
-    stage.auth.on_revoked(turns.revoke)
+    stage.auth.revocations.on_ended(turns.revoke)
     world = World(
         auth=stage.auth,
         profiles=Profiles(stage.db),

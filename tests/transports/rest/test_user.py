@@ -83,7 +83,7 @@ async def test_an_edit_leaves_the_rest_alone_and_null_takes_a_switch_back(house:
         ({"fname": "x" * 500}, "fname"),
         ({"dark_mode": "yes"}, "dark_mode"),
         ({"browser_voices": [1]}, "browser_voices.0"),
-        ({"email": "bob@example.org"}, "email"),
+        ({"email": "bob at example.org", "fname": "x"}, "email"),
         ({"mfaEnabled": True}, "mfaEnabled"),
         ({"mustChangePassword": True}, "mustChangePassword"),
     ],

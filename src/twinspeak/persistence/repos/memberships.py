@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.ids import new_id
@@ -74,6 +74,12 @@ def of_user(tx: Tx, user_id: str) -> list[tuple[Membership, Institution]]:
 def set_status(tx: Tx, membership_id: str, status: str) -> bool:
     """Set active, pending, suspended or deleted; False for no such membership."""
     return bool(tx.change(update(memberships).where(memberships.c.id == membership_id).values(status=status)))
+
+
+def remove_all(tx: Tx, user_id: str) -> None:
+    """Take a user out of every twin, for good."""
+    tx.run(update(memberships).where(memberships.c.referrer_id == user_id).values(referrer_id=None))
+    tx.run(delete(memberships).where(memberships.c.user_id == user_id))
 
 
 def touch(tx: Tx, user_id: str, institution_id: str, now: int) -> None:

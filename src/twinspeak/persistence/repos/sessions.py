@@ -7,7 +7,7 @@ from twinspeak.domain.caller import Caller
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.ids import new_id
 from twinspeak.domain.people import LiveSession
-from twinspeak.persistence.db import Tx
+from twinspeak.persistence.db import Tx, as_dict
 from twinspeak.persistence.tables import institutions, memberships, sessions, users
 
 _LIVE = (
@@ -16,6 +16,7 @@ _LIVE = (
         sessions.c.created,
         sessions.c.expires,
         sessions.c.last_seen,
+        sessions.c.actor_id,
         users.c.email,
         users.c.account_type,
         users.c.status,
@@ -50,6 +51,22 @@ class NewSession(msgspec.Struct, frozen=True):
     ip: str = ""
     user_agent: str = ""
     id: str = ""
+    actor_id: str | None = None
+    reason: str = ""
+
+
+class KeptSession(msgspec.Struct, frozen=True):
+    """A session as lists show it. Times are epoch milliseconds; `actor_id` is who acts as its user."""
+
+    id: str
+    user_id: str
+    created: int
+    expires: int
+    last_seen: int
+    ip: str
+    user_agent: str
+    actor_id: str | None
+    reason: str
 
 
 def create(tx: Tx, new: NewSession) -> str:
@@ -75,6 +92,7 @@ def live(tx: Tx, session_id: str, now: int) -> LiveSession | None:
         session_id=session_id,
         institution_id=row.institution_id,
         account_type=row.account_type,
+        actor_id=row.actor_id,
     )
     return LiveSession(
         caller=caller, user_status=row.status, created=row.created, expires=row.expires, last_seen=row.last_seen
@@ -92,6 +110,20 @@ def live_ids(tx: Tx, user_id: str, now: int) -> list[str]:
     """Return the ids of a user's live sessions."""
     mine = (sessions.c.user_id == user_id, sessions.c.revoked.is_(None), sessions.c.expires > now)
     return [row.id for row in tx.all(select(sessions.c.id).where(*mine))]
+
+
+def listing(tx: Tx, user_id: str, now: int, *, limit: int = 100) -> list[KeptSession]:
+    """Return a user's live sessions, the one used last first."""
+    columns = [sessions.c[name] for name in KeptSession.__struct_fields__]
+    mine = (sessions.c.user_id == user_id, sessions.c.revoked.is_(None), sessions.c.expires > now)
+    found = select(*columns).where(*mine).order_by(sessions.c.last_seen.desc(), sessions.c.id.desc()).limit(limit)
+    return [KeptSession(**as_dict(row)) for row in tx.all(found)]
+
+
+def owner(tx: Tx, session_id: str, now: int) -> str | None:
+    """Return whose live session it is."""
+    live_one = (sessions.c.id == session_id, sessions.c.revoked.is_(None), sessions.c.expires > now)
+    return tx.value(select(sessions.c.user_id).where(*live_one))
 
 
 def extend(tx: Tx, session_id: str, *, expires: int, now: int) -> bool:

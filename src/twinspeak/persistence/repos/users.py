@@ -134,6 +134,31 @@ def edit(tx: Tx, user_id: str, changes: Mapping[str, Any]) -> bool:
         raise
 
 
+def supers(tx: Tx) -> list[str]:
+    """Return two of the active super administrators, or the only one."""
+    found = select(users.c.id).where(users.c.account_type == "super", users.c.status == "active")
+    return [row.id for row in tx.all(found.order_by(users.c.id).limit(2))]
+
+
+def erase(tx: Tx, user_id: str) -> None:
+    """Take everything personal off a user's row and free the address; the row stays for what refers to it."""
+    values: dict[str, Any] = {
+        "email": f"deleted-{user_id}@deleted.invalid",
+        "password_hash": None,
+        "fname": "",
+        "lname": "",
+        "picture": "",
+        "account_type": "user",
+        "status": "deleted",
+        "active_institution_id": None,
+        "preferences": "{}",
+        "email_verified": None,
+        "reset_code_id": new_uuid(),
+        "referral_id": new_uuid(),
+    }
+    tx.run(update(users).where(users.c.id == user_id).values(values))
+
+
 def count(tx: Tx, *, account_type: str | None = None) -> int:
     """Return how many users there are, deleted ones aside."""
     statement = select(func.count()).select_from(users).where(users.c.status != "deleted")

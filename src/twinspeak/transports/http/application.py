@@ -22,6 +22,8 @@ from twinspeak.transports.rest import (
     health,
     histories,
     models,
+    own_account,
+    signup,
     turns,
     user,
 )
@@ -29,7 +31,9 @@ from twinspeak.transports.services import Services
 
 ROUTERS = (
     auth.ROUTER,
+    signup.ROUTER,
     user.ROUTER,
+    own_account.ROUTER,
     histories.ROUTER,
     conversations.ROUTER,
     assistants.ROUTER,

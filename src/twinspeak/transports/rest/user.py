@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstrai
 
 from twinspeak.domain.caller import Caller
 from twinspeak.domain.errors import ValidationFailed
+from twinspeak.services.passwords import check_email
 from twinspeak.services.profiles import ProfileChanges
-from twinspeak.services.rate_limits import AUTH, PASSWORD_CHANGE, address_key
+from twinspeak.services.rate_limits import AUTH, MAIL, PASSWORD_CHANGE, address_key
 from twinspeak.transports.http import rate
 from twinspeak.transports.http.errors import unnamed
 from twinspeak.transports.http.routes import SignedIn, client_ip, router, services_of
@@ -22,7 +23,7 @@ ROUTER = router("Profile", failures=(401, 403))
 
 Short = Annotated[str, StringConstraints(max_length=4_096)]
 
-_OWN_COLUMNS = ("email", "fname", "lname", "picture", "remember_history_count")
+_OWN_COLUMNS = ("fname", "lname", "picture", "remember_history_count")
 
 
 class Refreshed(SignedInShape):
@@ -64,7 +65,7 @@ class ProfileEdit(BaseModel):
         strict=True, extra="forbid", json_schema_extra={"example": {"fname": "Ada", "remember_history_count": 5}}
     )
 
-    email: Short | None = None
+    email: Short | None = Field(default=None, description="Another one is taken once its code comes back.")
     fname: Short | None = None
     lname: Short | None = None
     picture: Short | None = None
@@ -120,8 +121,9 @@ async def edit_me(request: Request, caller: SignedIn, edit: Edit) -> Done:
     """
     if isinstance(edit, PasswordChange):
         return await _change_password(request, caller, edit)
-    await _edit_profile(request, caller, edit)
-    return Done(message="Your profile is saved.")
+    asked = await _edit_profile(request, caller, edit)
+    saved = "Your profile is saved."
+    return Done(message=f"{saved} We have sent a code to the new e-mail address." if asked else saved)
 
 
 async def _change_password(request: Request, caller: Caller, change: PasswordChange) -> Done:
@@ -134,7 +136,8 @@ async def _change_password(request: Request, caller: Caller, change: PasswordCha
     return Done(message="Your password is changed.", token=signed.token)
 
 
-async def _edit_profile(request: Request, caller: Caller, edit: ProfileEdit) -> None:
+async def _edit_profile(request: Request, caller: Caller, edit: ProfileEdit) -> bool:
+    """Return whether another e-mail address is asked for."""
     profiles = services_of(request).profiles
     if edit.mfa_enabled:
         raise _refused("mfaEnabled", "cannot be switched on here")
@@ -142,12 +145,18 @@ async def _edit_profile(request: Request, caller: Caller, edit: ProfileEdit) -> 
         profile = await profiles.get(caller)
         if edit.must_change_password != profile.user.must_change_password:
             raise _refused("mustChangePassword", "cannot be changed here")
+    email = check_email(edit.email) if edit.email is not None else caller.email
     await profiles.edit(caller, changes_of(edit))
+    if email == caller.email:
+        return False
+    rate.take(request, email, MAIL)
+    await services_of(request).people.own.ask_new_email(caller, email)
+    return True
 
 
 def changes_of(edit: ProfileEdit) -> ProfileChanges:
     """Return what was sent as the service takes it: own columns, retrieval switches, and preferences by wire name."""
-    sent = edit.model_dump(by_alias=True, exclude_unset=True, exclude={"must_change_password", "mfa_enabled"})
+    sent = edit.model_dump(by_alias=True, exclude_unset=True, exclude={"must_change_password", "mfa_enabled", "email"})
     given: dict[str, Any] = {name: value for name in _OWN_COLUMNS if (value := sent.pop(name, None)) is not None}
     ignore, only = sent.pop("ragIgnore", msgspec.UNSET), sent.pop("ragOnlySearch", msgspec.UNSET)
     preferences = {name: value for name, value in sent.items() if value is not None}

@@ -119,6 +119,16 @@ class Hub:
             if socket.caller is not None and (session_ids is None or socket.caller.session_id in session_ids):
                 socket.link.close("signed out")
 
+    def leave_twin(self, user_id: str, institution_id: str) -> None:
+        """Close the user's sockets that were opened in a twin, or carry a turn of it; a client may open new ones."""
+        self.revocations += 1
+        for socket in tuple(self._by_user.get(user_id, {}).values()):
+            plans = [delivery.turn.plan for delivery in socket.carried.values()]
+            carried = {plan.institution.id for plan in plans if plan is not None and plan.institution is not None}
+            opened = socket.caller.institution_id if socket.caller is not None else None
+            if institution_id == opened or institution_id in carried:
+                socket.link.close("rights changed")
+
     # -- turns --------------------------------------------------------------------------------------------------------
 
     def bind(self, turn: Turn, socket_id: str, *, delta_only: bool, extended: bool) -> None:
