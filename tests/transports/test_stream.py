@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from twinspeak.domain.events import TextDelta, TurnEnded
+from twinspeak.domain.events import TextDelta, TurnEnded, TurnEvent
 from twinspeak.engine.buffer import TextBuffer
 from twinspeak.engine.log import TurnLog
 from twinspeak.transports.stream import EventStream, Pacer, data_frame, paced
@@ -53,6 +53,10 @@ class Client:
         stream = EventStream(frames, headers={}, on_gone=gone, write_timeout_s=limit_s)
         async with asyncio.timeout(10):
             await stream({"type": "http"}, self.receive, self.send)
+
+
+def shown(event: TurnEvent | None) -> TurnEvent | str:
+    return event or "heartbeat"
 
 
 async def test_a_stream_is_sent_to_its_end():
@@ -102,15 +106,16 @@ async def test_a_heartbeat_comes_after_silence_not_after_text():
     log, loop = a_log(), asyncio.get_running_loop()
     heartbeat_s, said = 0.2, loop.time()
     reader = log.read()
-    async with aclosing(paced(reader, Pacer(coalesce_ms=0, cumulative=False), heartbeat_s=heartbeat_s)) as events:
+    pacer = Pacer(coalesce_ms=0, cumulative=False)
+    async with aclosing(paced(reader, pacer, shown, heartbeat_s=heartbeat_s)) as events:
         for number in range(3):
             loop.call_later(heartbeat_s * 0.7, say, log, str(number))
             event = await anext(events)
             assert isinstance(event, TextDelta), "text within the time of a heartbeat leaves none due"
             said = loop.time()
-        assert await anext(events) is None
+        assert await anext(events) == "heartbeat"
         assert loop.time() - said >= heartbeat_s * 0.95
-        assert await anext(events) is None, "silence goes on, and so do heartbeats"
+        assert await anext(events) == "heartbeat", "silence goes on, and so do heartbeats"
     assert reader._timer is None
 
 
@@ -118,7 +123,7 @@ async def test_a_reader_that_has_come_to_the_end_leaves_no_timer():
     log = a_log()
     reader = log.read()
     asyncio.get_running_loop().call_later(0.01, log.append, TurnEnded())
-    async with aclosing(paced(reader, Pacer(coalesce_ms=20, cumulative=True), heartbeat_s=3_600)) as events:
+    async with aclosing(paced(reader, Pacer(coalesce_ms=20, cumulative=True), shown, heartbeat_s=3_600)) as events:
         assert [event async for event in events] == [TurnEnded()]
     assert reader._timer is None
 

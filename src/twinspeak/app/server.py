@@ -6,7 +6,9 @@ second one hurries.
 """
 
 import asyncio
+import gc
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -24,6 +26,9 @@ OnReady = Callable[[str, str, str | None, str, Path], None]
 """Told (url, the admin's e-mail, the password if this start made it, the default model, the data dir)."""
 
 _BACKLOG = 2048
+_COLLECT_AFTER = 10_000
+"""More objects made than dropped before the youngest are looked through; Python's own 700 suits short programs."""
+_SWITCH_S = 0.0005
 _LONGEST_CLOSE_S = 5
 
 
@@ -78,9 +83,22 @@ async def _serve(settings: Settings, ground: Ground, bound: socket.socket, on_re
             url = settings.public_url or url_of(bound)
             on_ready(url, ground.admin_email, ground.admin_password, live.models.default_id, settings.data_dir)
 
+        _tune()
         await DrainingServer(config_for(live, max_payload=settings.socket_max_payload_bytes), live, ready).serve(
             sockets=[bound]
         )
+
+
+def _tune() -> None:
+    """Keep what has been loaded out of garbage collections, and let the event loop's thread have the interpreter soon.
+
+    Python's own defaults cost a stream 3 % in collections that find nothing, and let a searching thread hold up every
+    stream for 5 ms (decision 028).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, 20, 50)
+    sys.setswitchinterval(_SWITCH_S)
 
 
 def config_for(live: Running, *, max_payload: int) -> uvicorn.Config:

@@ -8,6 +8,7 @@ import itertools
 import re
 from collections.abc import Mapping
 from enum import Enum
+from functools import lru_cache
 from pathlib import PurePath
 from typing import cast
 
@@ -86,6 +87,7 @@ def one_line(text: str) -> str:
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
+@lru_cache(1_024)
 def is_secret_name(name: str) -> bool:
     """Tell whether a field called `name` holds a secret: `x-access-token` does, `first_token_ms` does not."""
     words = [word.lower() for word in _WORDS.findall(name)]

@@ -6,7 +6,7 @@ Writers never wait for readers: pacing only decides when this reader takes what 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import orjson
 from starlette.background import BackgroundTask
@@ -26,6 +26,10 @@ _LONGEST_HOLD_S = 1.5
 
 _LINE_ENDS = ((b"\xc2\x85", b"\\u0085"), (b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"))
 """What ends a line for Python's str.splitlines but not for SSE: as JSON escapes they break no client's lines."""
+
+_DIRECT = "direct_send"
+
+T = TypeVar("T")
 
 
 def data_frame(body: Mapping[str, Any]) -> bytes:
@@ -81,8 +85,13 @@ class Pacer:
         return max(0, -(-over // (_BYTES_PER_ANSWER - 2)))
 
 
-async def paced(reader: LogReader, pacer: Pacer, *, heartbeat_s: float) -> AsyncGenerator[TurnEvent | None]:
-    """Yield a turn's events as this reader should send them, None where a heartbeat is due, until the log ends."""
+async def paced(
+    reader: LogReader, pacer: Pacer, render: Callable[[TurnEvent | None], T | None], *, heartbeat_s: float
+) -> AsyncGenerator[T]:
+    """Yield a turn's events, rendered, as this reader should send them, until the log ends.
+
+    `render` is given None where a heartbeat is due; what it has nothing for is left out.
+    """
     loop = asyncio.get_running_loop()
     try:
         while True:
@@ -96,16 +105,29 @@ async def paced(reader: LogReader, pacer: Pacer, *, heartbeat_s: float) -> Async
                     )
                 else:
                     event = await reader.next(idle_s=heartbeat_s)
+                if event is None:
+                    return
             except TimeoutError:
-                yield None
-                continue
-            if event is None:
-                return
-            if isinstance(event, TextDelta):
+                event = None
+            if pacer.coalesces and isinstance(event, TextDelta):
                 pacer.sent(event, loop.time())
-            yield event
+            if rendered := render(event):
+                yield rendered
     finally:
         reader.close()
+
+
+def direct(scope: Scope, send: Send) -> Send:
+    """Return the shortest way for a body's frames: what stands between only looks at how a response starts.
+
+    Half a dozen layers of middleware cost more than rendering a frame does.
+    """
+    return scope.get("state", {}).get(_DIRECT, send)
+
+
+def offer_direct(scope: Scope, send: Send) -> None:
+    """Let `direct` find the server's own `send`. The outermost middleware calls it."""
+    scope.setdefault("state", {})[_DIRECT] = send
 
 
 class ClientGone(Exception):
@@ -134,13 +156,14 @@ class EventStream(Response):
         self._on_gone = on_gone
         self._write_timeout_s = write_timeout_s
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 -- ASGI's signature
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send; watch for the hang-up at the same time. A server that cuts the response short counts as one."""
         complete = False
         try:
             async with asyncio.TaskGroup() as group:
                 listener = group.create_task(hang_up(receive), name="listen for hang-up")
-                await self._send_all(send)
+                # A task of its own: a frame is not to be woken through all the layers that this call came through.
+                await group.create_task(self._send_all(send, direct(scope, send)), name="send frames")
                 complete = True
                 listener.cancel()
         except* (ClientGone, TimeoutError, OSError):
@@ -150,13 +173,13 @@ class EventStream(Response):
                 self._on_gone()
             await self._frames.aclose()
 
-    async def _send_all(self, send: Send) -> None:
+    async def _send_all(self, send: Send, send_body: Send) -> None:
         start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         async with _Patience(self._write_timeout_s) as patience:
             await send(start)
             async for frame in self._frames:
                 patience.writing()
-                await send({"type": "http.response.body", "body": frame, "more_body": True})
+                await send_body({"type": "http.response.body", "body": frame, "more_body": True})
                 patience.written()
             patience.writing()
             await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -11,6 +11,7 @@ from twinspeak.telemetry import logs
 from twinspeak.transports import wire_names as wire
 from twinspeak.transports.http import request_id
 from twinspeak.transports.http.client_ip import client_ip
+from twinspeak.transports.stream import offer_direct
 
 _log = logs.get("http")
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics", "/api/test/health"})
@@ -35,6 +36,7 @@ class AccessLog:
             return
         started = monotonic()
         assigned = request_id.assign(scope)
+        offer_direct(scope, send)
         status = 0
 
         async def watched(message: Message) -> None:

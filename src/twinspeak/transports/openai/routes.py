@@ -1,7 +1,6 @@
 """POST /api/ai/chat/completions (reference 3.4)."""
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
 from typing import Any, cast
 
 import orjson
@@ -76,12 +75,9 @@ def _hang_up(request: Request, found: turns.Live | turns.Kept) -> Callable[[], N
     return (lambda: None) if isinstance(found, turns.Kept) else lambda: turns.gone(request, found.turn)
 
 
-async def _frames(log: TurnLog, renderer: render.Renderer, streaming: Streaming) -> AsyncGenerator[bytes]:
+def _frames(log: TurnLog, renderer: render.Renderer, streaming: Streaming) -> AsyncGenerator[bytes]:
     pacer = Pacer(coalesce_ms=streaming.stream_coalesce_ms, cumulative=False)
-    async with aclosing(paced(log.read(), pacer, heartbeat_s=streaming.stream_heartbeat_s)) as events:
-        async for event in events:
-            if frame := renderer.frame(event):
-                yield frame
+    return paced(log.read(), pacer, renderer.frame, heartbeat_s=streaming.stream_heartbeat_s)
 
 
 async def _whole(request: Request, found: turns.Live | turns.Kept, body: ChatCompletion) -> Response:

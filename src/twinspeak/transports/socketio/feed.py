@@ -52,9 +52,9 @@ class Feed:
             for event in self._reader.catch_up():
                 if not await self._send(event):
                     return False
-        async with aclosing(paced(self._reader, self._pacer, heartbeat_s=_IDLE_S)) as events:
+        async with aclosing(paced(self._reader, self._pacer, _as_it_is, heartbeat_s=_IDLE_S)) as events:
             async for event in events:
-                if event is not None and not await self._send(event):
+                if not await self._send(event):
                     return False
         return True
 
@@ -69,3 +69,7 @@ class Feed:
         self._link.connection.emit(self._namespace, wire.RECEIVE_STREAM, payload)
         self._link.touch()
         return True
+
+
+def _as_it_is(event: TurnEvent | None) -> TurnEvent | None:
+    return event

@@ -8,6 +8,7 @@ from fastapi import Header, Path, Query, Request
 from starlette.responses import Response
 
 from twinspeak.domain.errors import CodedError, NotFound
+from twinspeak.domain.events import TurnEvent
 from twinspeak.domain.turn import Face
 from twinspeak.engine.log import Cursor, TurnLog
 from twinspeak.engine.turn import Turn
@@ -115,17 +116,16 @@ class _Stream:
         self._log = log
         self._ids = ids
 
-    async def frames(self, after: Cursor | None = None) -> AsyncGenerator[bytes]:
+    def frames(self, after: Cursor | None = None) -> AsyncGenerator[bytes]:
         """Yield the frames, each with the cursor after it when the client wants to resume."""
         reader = self._log.read(after)
-        heartbeat_s = self._streaming.stream_heartbeat_s
-        async with aclosing(paced(reader, self._pacer, heartbeat_s=heartbeat_s)) as events:
-            async for event in events:
-                frame = self._renderer.frame(event)
-                if frame and self._ids and event is not None:
-                    frame = b"id: %b\n%b" % (reader.cursor.token.encode(), frame)
-                if frame:
-                    yield frame
+
+        def with_id(event: TurnEvent | None) -> bytes:
+            frame = self._renderer.frame(event)
+            return b"id: %b\n%b" % (reader.cursor.token.encode(), frame) if frame and event is not None else frame
+
+        render = with_id if self._ids else self._renderer.frame
+        return paced(reader, self._pacer, render, heartbeat_s=self._streaming.stream_heartbeat_s)
 
     def response(
         self, frames: AsyncGenerator[bytes], headers: dict[str, str], *, on_gone: Callable[[], None] = lambda: None
