@@ -14,6 +14,8 @@ EMOJI = "🙂 👩‍👩‍👧‍👦 🏳️‍🌈 🇨🇭 👍🏽 \U0001f
 LINE_ENDS = "a\nb\r\nc\rd\n\ne\r\n\r\nf\r\rg\u2028h\u2029i\x85j\x0bk\x0cl\x1cm\x1dn\x1eo"
 SSE_IN_TEXT = 'data: {"type":"done"}\n\nid: 7\nevent: stop\nretry: 1\n: comment\n\ndata: [DONE]\n\n'
 ODD = "\ufeffbefore \x01\x1b[0m \\ \" \\u2028 \\n </script> ' \t\x7f \u200b \ufffd \ufffe \U0010ffff after"
+ATTEMPTS = 3
+"""How often a provider is asked that fails before its first word (setting TWINSPEAK_PROVIDER_ATTEMPTS)."""
 SEARCH = ("search_uploads", {"query": "streaming"})
 
 
@@ -35,7 +37,9 @@ def _says(text: str, *, size: int = 4, args: dict[str, Any] | None = None) -> Sc
 def _fails(*end: Any, spoken: str = PLAIN) -> Script:
     steps = text_steps(spoken) if spoken else []
     kinds = {"connected", "error", "done"} | ({"stream"} if spoken else set())
-    return Script(lambda: [Reply([*steps, *end])], kinds=frozenset(kinds), spoken=spoken)
+    # Who has not seen anything yet is asked again.
+    asked = 1 if spoken else ATTEMPTS
+    return Script(lambda: [Reply([*steps, *end]) for _ in range(asked)], kinds=frozenset(kinds), spoken=spoken)
 
 
 _TOOLS = Script(

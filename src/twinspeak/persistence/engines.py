@@ -6,6 +6,7 @@ Whatever differs between the two is said here, in `faults.py`, and nowhere else 
 import contextlib
 import os
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from twinspeak.domain.errors import OperatorError
 
 BUSY_TIMEOUT_MS = 10_000
 """How long SQLite waits for another process's write lock, and PostgreSQL for a row's."""
+_BUSY_WAIT_MS = 10
 STATEMENT_TIMEOUT_MS = 30_000
 """How long PostgreSQL works on one statement."""
 IDLE_TIMEOUT_MS = 60_000
@@ -86,9 +88,9 @@ def _sqlite(url: URL, *, read_only: bool, foreign_keys: bool) -> Engine:
         connection.isolation_level = None
         # SQLite's own knows 26 letters; PostgreSQL's, and people, know more.
         connection.create_function("lower", 1, _lower, deterministic=True)
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        _log_ahead(connection)
         for pragma in (
-            f"busy_timeout={BUSY_TIMEOUT_MS}",
-            "journal_mode=WAL",
             "synchronous=NORMAL",
             f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
             "temp_store=MEMORY",
@@ -108,6 +110,22 @@ def _sqlite(url: URL, *, read_only: bool, foreign_keys: bool) -> Engine:
     event.listen(engine, "connect", connected)
     event.listen(engine, "begin", begun)
     return engine
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Turn the write-ahead log on, which the first connection to a new file does for all that follow.
+
+    SQLite does not wait for others here, whatever the busy timeout says (https://sqlite.org/c3ref/busy_handler.html),
+    and two starts at once on a new file are two firsts. Raises sqlite3.OperationalError after BUSY_TIMEOUT_MS.
+    """
+    for tries_left in reversed(range(BUSY_TIMEOUT_MS // _BUSY_WAIT_MS)):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or not tries_left:
+                raise
+            time.sleep(_BUSY_WAIT_MS / 1000)
 
 
 def _lower(text: object) -> object:
