@@ -19,21 +19,25 @@ import pytest
 import pytest_asyncio
 from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
+from sqlalchemy import update
 
 from tests.faces import PATHS, Face, ask
 from tests.fakes.upstream import Reply as Script
 from tests.fakes.upstream import chunk, ending, text_reply
 from tests.transports.socketio.clients import Tab, face, joined
 from tests.world import World, world
+from twinspeak.domain.access import ALL_VERBS
 from twinspeak.domain.assistant import Assistant
 from twinspeak.domain.caller import Scope
 from twinspeak.domain.ids import new_id, new_uuid
 from twinspeak.persistence.repos import assistants, users
+from twinspeak.persistence.tables import memberships
 from twinspeak.transports import wire_names as wire
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 
 REST, SSE, CHAT = (f"POST {PATHS[name]}" for name in (Face.REST, Face.SSE, Face.OPENAI))
+NOWHERE = "0" * 24
 QUESTION = {"inputs": ["What is a digital twin?"], "requestArgs": {}}
 BODIES: dict[str, dict[str, Any]] = {
     REST: QUESTION,
@@ -51,6 +55,19 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/user/assistant/{id}/like": {},
     "POST /api/user/assistant/{id}/clone": {},
     "POST /api/admin/assistants": {},
+    "PUT /api/user/institutionJoin": {"institution": NOWHERE, "referrer": NOWHERE},
+    "POST /api/user/institutionSendInvite": {"email": "ada@example.org"},
+    "PUT /api/user/userInstitution/{id}": {"favorite": True},
+    "PUT /api/admin/institution/{institutionId}": {"about": "Mine"},
+    "POST /api/admin/institution/{id}/clone": {"name": "Mine"},
+    "PATCH /api/admin/institution/{id}/account": {"account": NOWHERE},
+    "PUT /api/admin/account/{id}": {"domainUrls": []},
+    "POST /api/admin/user": {"email": "ada@example.org"},
+    "PUT /api/admin/user/{userId}": {"fname": "Ada"},
+    "POST /api/admin/user/{userId}/actAs": {"reason": "Ticket 17"},
+    "PUT /api/admin/users/bulk-status": {"status": "inactive"},
+    "PUT /api/admin/userInstitution/{userId}": {"status": "inactive"},
+    "POST /api/admin/userInstitutions/enroll": {"users": [NOWHERE], "accountType": "user"},
     "PUT /api/user/me": {"password": "wrong horse battery", "newPassword": "battery horse staple"},
 }
 """By route, or by route and place where one place asks for more beside it."""
@@ -91,9 +108,43 @@ PLACES: dict[str, dict[str, str]] = {
     "POST /api/admin/assistants": {"body institution": "twin"},
     "PUT /api/user/me": {"body resetCodeId": "reset"},
     "DELETE /api/user/sessions/{sessionId}": {"path sessionId": "session"},
+    "PUT /api/user/institutionJoin": {"body institution": "twin"},
+    "POST /api/user/institutionSendInvite": {"body institutionId": "twin"},
+    "POST /api/user/institutionCreateJoinId": {"body institutionId": "twin"},
+    "POST /api/user/userInstitutionSwitch/{id}": {"path id": "membership"},
+    "PUT /api/user/userInstitution/{id}": {"path id": "membership"},
+    "DELETE /api/user/userInstitution/{id}": {"path id": "membership"},
+    "POST /api/admin/institutions": {"body institution": "twin"},
+    "GET /api/admin/institution/{institutionId}": {"path institutionId": "twin"},
+    "PUT /api/admin/institution/{institutionId}": {"path institutionId": "twin"},
+    "DELETE /api/admin/institution/{institutionId}": {"path institutionId": "twin"},
+    "POST /api/admin/institution/{id}/clone": {"path id": "twin"},
+    "PATCH /api/admin/institution/{id}/account": {"path id": "twin"},
+    "POST /api/admin/accounts": {"body institution": "twin"},
+    "GET /api/admin/account/{id}": {"path id": "account"},
+    "PUT /api/admin/account/{id}": {"path id": "account"},
+    "DELETE /api/admin/account/{id}": {"path id": "account"},
+    "POST /api/admin/users": {"body institution": "twin"},
+    "POST /api/admin/user": {"body institution": "twin"},
+    "GET /api/admin/user/{userId}": {"path userId": "user"},
+    "PUT /api/admin/user/{userId}": {"path userId": "user"},
+    "DELETE /api/admin/user/{userId}": {"path userId": "user"},
+    "POST /api/admin/user/{userId}/reset": {"path userId": "user"},
+    "POST /api/admin/user/{userId}/actAs": {"path userId": "user"},
+    "GET /api/admin/user/{userId}/sessions": {"path userId": "user"},
+    "DELETE /api/admin/session/{sessionId}": {"path sessionId": "session"},
+    "PUT /api/admin/users/bulk-status": {"body ids": "user"},
+    "POST /api/admin/userInstitutions": {"body institution": "twin"},
+    "GET /api/admin/userInstitutionsByUserId/{userId}": {"path userId": "user"},
+    "PUT /api/admin/userInstitution/{userId}": {"path userId": "membership"},
+    "DELETE /api/admin/userInstitution/{id}": {"path id": "membership"},
+    "POST /api/admin/userInstitutions/eligible": {"body institution": "twin"},
+    "POST /api/admin/userInstitutions/enroll": {"body institution": "twin"},
+    "POST /api/admin/userInstitutions/bulk-delete": {"body ids": "membership"},
 }
 """Route -> place -> kind of id."""
-SUPER_REACHES = {route for route in PLACES if "/api/user/assistant/{id}" in route or "/api/admin/" in route}
+_SUPER = ("/api/user/assistant/{id}", "/api/admin/", "/api/user/institutionSendInvite", "/api/user/institutionCreate")
+SUPER_REACHES = {route for route in PLACES if any(path in route for path in _SUPER)}
 """Where a super administrator does see what is others' (reference content 2.5 to 2.8): judged for everybody else."""
 UNDECLARED = {CHAT: {place for place in PLACES[CHAT] if place.startswith("header ")} | {"body model"}}
 """Places that a route reads by hand, so that no walk can see them; the tests of that face name each."""
@@ -128,6 +179,7 @@ class Two:
 async def two(tmp_path_factory: pytest.TempPathFactory, database: str) -> AsyncGenerator[Two]:
     async with world(tmp_path_factory.mktemp("foreign-ids")) as here:
         stranger = Person(await here.stranger(), "the blue drain cover")
+        await here.server.ground.db.write(_entitle)
         admin = Person(here.token, "the red letter box")
         gate = asyncio.Event()
         async with owning(here, admin, gate), owning(here, stranger, gate):
@@ -161,11 +213,24 @@ async def owning(here: World, person: Person, gate: asyncio.Event) -> AsyncGener
             "turn": [ended.turn_id, running.headers["x-turn-id"]],
             "socket": [tab.sid],
             "session": [_session_of(person.token)],
+            "user": [profile["_id"]],
+            "account": [(await _memberships(here, person))[0]["account_data"]["_id"]],
+            "membership": [one["_id"] for one in await _memberships(here, person)],
             "cursor": [_cursor(here, running.headers["x-turn-id"], profile["_id"])],
         }
         yield
         gate.set()
         await running.read()
+
+
+async def _memberships(here: World, person: Person) -> list[dict[str, Any]]:
+    _, body = await here.post("/api/user/refresh/entitlements", token=person.token)
+    return body["entitlements"]
+
+
+def _entitle(tx: Any) -> None:
+    """Give everybody every verb where they are: refusals for want of one would hide what an id leads to."""
+    tx.run(update(memberships).values(entitlements=json.dumps(ALL_VERBS)))
 
 
 def _assistants(tx: Any, user_id: str, secret: str) -> list[str]:
@@ -191,6 +256,9 @@ def _session_of(token: str) -> str:
 
 UNKNOWN: dict[str, Any] = {
     "session": new_id(),
+    "user": new_id(),
+    "account": new_id(),
+    "membership": new_id(),
     "public": new_uuid(),
     "twin": new_id(),
     "reset": new_uuid(),
@@ -313,7 +381,7 @@ async def call(here: World, caller: Person, route: str, place: str, value: Any) 
         *above, last = name.split(".")
         for step in above:
             into = into.setdefault(step, {})
-        into[last] = value
+        into[last] = [value] if last == "ids" else value
     here.upstream.default = lambda _: text_reply("Hello.")
     asked = len(here.upstream.exchanges)
     async with here.server.http.request(method, path, json=body, headers=headers) as response:

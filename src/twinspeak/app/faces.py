@@ -10,19 +10,24 @@ from twinspeak.egress.mail import Mailer
 from twinspeak.engine.registry import TurnRegistry
 from twinspeak.engine.replay import log_of
 from twinspeak.providers.directory import Directory
+from twinspeak.services.accounts import Accounts
 from twinspeak.services.asking import Resolver
 from twinspeak.services.assistants import Assistants
 from twinspeak.services.auth import Auth
 from twinspeak.services.codes import Codes
 from twinspeak.services.conversations import Conversations
 from twinspeak.services.histories import Histories
+from twinspeak.services.joining import Joining
+from twinspeak.services.members import Members
 from twinspeak.services.origins import Origins
 from twinspeak.services.own_account import OwnAccount
+from twinspeak.services.people import People as Administered
 from twinspeak.services.policy import Policy
 from twinspeak.services.profiles import Profiles
 from twinspeak.services.rate_limits import RateLimits, Rule
 from twinspeak.services.signup import SignUp
 from twinspeak.services.turn_store import TurnStore
+from twinspeak.services.twins import Twins
 from twinspeak.settings import Settings
 from twinspeak.telemetry.metrics import Metrics
 from twinspeak.telemetry.watchdog import Watchdog
@@ -103,6 +108,8 @@ def _services(settings: Settings, core: Core, hub: Hub, audience: Audience) -> S
         auth=core.auth,
         policy=Policy(db),
         people=_people(settings, core),
+        twins=Twins(db, core.models, core.auth.revocations),
+        accounts=Accounts(db),
         profiles=Profiles(db),
         histories=Histories(db),
         conversations=Conversations(db),
@@ -134,7 +141,15 @@ def _people(settings: Settings, core: Core) -> People:
     db, passwords = core.ground.db, core.ground.passwords
     codes = Codes(core.ground.jwt_secret)
     sign_up = SignUp(db, core.auth, passwords, codes, core.mailer, is_open=settings.sign_up == "open")
-    return People(sign_up=sign_up, own=OwnAccount(db, core.auth, passwords, codes, core.mailer))
+    members = Members(db, core.auth.revocations)
+    public_url = settings.public_url or f"http://{settings.host}:{settings.port}"
+    return People(
+        sign_up=sign_up,
+        own=OwnAccount(db, core.auth, passwords, codes, core.mailer),
+        joining=Joining(db, codes, core.mailer, core.auth.revocations, public_url=public_url),
+        members=members,
+        admin=Administered(db, core.auth, members, codes, core.mailer),
+    )
 
 
 def _socket_limits(settings: Settings) -> SocketLimits:

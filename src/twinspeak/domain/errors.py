@@ -136,6 +136,13 @@ class AccountManagerRequired(CallerError):
     default = "Only those who manage an account may do this."
 
 
+class ActingAsSomebody(CallerError):
+    code = "acting_as_somebody"
+    status = 403
+    type = "permission_error"
+    default = "You act as somebody else: only they may do this."
+
+
 class SuperRequired(CallerError):
     code = "super_required"
     status = 403

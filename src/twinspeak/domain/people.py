@@ -45,7 +45,11 @@ class User(msgspec.Struct, frozen=True):
 
 
 class Membership(msgspec.Struct, frozen=True):
-    """A user in an institution. `account_type` holds there only; `entitlements` are `module.action` verbs."""
+    """A user in an institution. `account_type` holds there only; `entitlements` are `module.action` verbs.
+
+    `status` is active, pending, inactive or suspended; `preferences` is what clients keep there; `referrer_id` who
+    invited.
+    """
 
     id: str
     user_id: str
@@ -56,6 +60,12 @@ class Membership(msgspec.Struct, frozen=True):
     entitlements: tuple[str, ...] = ()
     favorite: bool = False
     last_login: int | None = None
+    credit_awarded: int = 0
+    credit_awarded_date: int | None = None
+    joined: int | None = None
+    accepted_privacy: int | None = None
+    preferences: dict[str, Any] = {}
+    referrer_id: str | None = None
 
 
 class LiveSession(msgspec.Struct, frozen=True):
@@ -75,9 +85,36 @@ class InstitutionCard(msgspec.Struct, frozen=True):
     """What profiles show of a twin beyond `domain.institution.Institution`."""
 
     id: str
-    account_id: str
+    account_id: str | None
     status: str
     about: str
     picture: str
     contact_email: str
     created: int
+
+
+class MemberTwin(msgspec.Struct, frozen=True):
+    """Where a membership is, as lists show it; the account may be none."""
+
+    id: str
+    name: str
+    ai_name: str
+    status: str
+    account_id: str | None
+    account_name: str | None
+
+
+class PersonRow(msgspec.Struct, frozen=True):
+    """A person with his credits; `twin` is (id, name, ai_name) of the active twin, where that may be told."""
+
+    user: User
+    credits: int
+    twin: tuple[str, str, str] | None = None
+
+
+class MembershipRow(msgspec.Struct, frozen=True):
+    """A membership with who and where."""
+
+    membership: Membership
+    user: User
+    twin: MemberTwin

@@ -20,7 +20,7 @@ from twinspeak.domain.errors import (
 from twinspeak.persistence.db import Database, Tx
 from twinspeak.persistence.repos import sessions, users
 from twinspeak.persistence.repos.sessions import NewSession
-from twinspeak.services import profiles
+from twinspeak.services import policy, profiles
 from twinspeak.services.passwords import check_new
 from twinspeak.services.ports import PasswordHasher, TokenIssuer
 from twinspeak.services.profiles import Profile
@@ -117,6 +117,7 @@ class Auth:
         Whoever holds a copy of any older token is out (docs/decisions/005). Raises ValidationFailed (too short, too
         long, the same), InvalidCredentials (`current` is wrong), Conflict (somebody else just changed it), Overloaded.
         """
+        policy.as_oneself(caller)
         check_new(new, current=current)
         seen = await self._db.read(lambda tx: _seen(tx, caller.user_id))
         if not await self._passwords.verify(seen.password_hash, current):
@@ -137,6 +138,10 @@ class Auth:
             raise
         self.revocations.ended(caller.user_id, ended)
         return signed_in
+
+    def act_as(self, tx: Tx, session: NewSession) -> SignedIn:
+        """Open a session in which an administrator acts as its user; it ends when `session` says."""
+        return self._renew(tx, sessions.create(tx, session), session.user_id)
 
     def _sign_in(self, tx: Tx, verified: "_Verified", device: Device) -> SignedIn:
         """Open the session, if what was verified outside this transaction still holds."""
@@ -167,6 +172,8 @@ class Auth:
         token, claims = self._tokens.issue(
             user_id=caller.user_id, email=caller.email, kind=caller.kind, session_id=caller.session_id
         )
+        if caller.actor_id is not None:  # who acts as somebody does so until the time that was set, no longer
+            return SignedIn(token=token, expires=claims.expires_s * 1000, profile=profiles.read(tx, caller))
         expires = claims.expires_s * 1000
         sessions.extend(tx, session_id, expires=expires, now=now_ms())
         return SignedIn(token=token, expires=expires, profile=profiles.read(tx, caller))

@@ -10,7 +10,7 @@ from twinspeak.persistence.db import Database, Tx
 from twinspeak.persistence.repos import codes as code_rows
 from twinspeak.persistence.repos import memberships, sessions, users
 from twinspeak.persistence.repos.sessions import KeptSession
-from twinspeak.services import audit, mails
+from twinspeak.services import audit, mails, policy
 from twinspeak.services.audit import Target
 from twinspeak.services.auth import Auth
 from twinspeak.services.codes import Codes, InvalidCode, Wanted
@@ -70,6 +70,7 @@ class OwnAccount:
 
         An address that somebody else has is answered alike. Raises ValidationFailed.
         """
+        policy.as_oneself(caller)
         address = check_email(email)
         wanted = Wanted(
             purpose="email", email=f"{caller.user_id}", ttl_ms=EMAIL_MS, user_id=caller.user_id, payload={"to": address}
@@ -107,6 +108,7 @@ class OwnAccount:
         Raises InvalidCredentials, Conflict (the last super administrator).
         """
         caller = by.caller
+        policy.as_oneself(caller)
         stored = await self._db.read(lambda tx: users.password_hash(tx, caller.user_id))
         if not await self._passwords.verify(stored, password):
             raise InvalidCredentials("The password is wrong.", param="password")

@@ -18,6 +18,7 @@ from twinspeak.domain.access import ALL_VERBS, Access, Gate, Reach, Verb
 from twinspeak.domain.caller import Caller
 from twinspeak.domain.errors import (
     AccountManagerRequired,
+    ActingAsSomebody,
     AdminRequired,
     EntitlementMissing,
     InvalidId,
@@ -49,6 +50,7 @@ class Policy:
         """
         if access.gate not in (Gate.ADMIN, Gate.MANAGER, Gate.SUPER):
             return
+        as_oneself(caller)
         if access.gate is Gate.SUPER and not is_super(caller):
             raise SuperRequired
         _pass_gate(caller)
@@ -134,6 +136,12 @@ def verbs(tx: Tx, caller: Caller, institution_id: str | None) -> tuple[str, ...]
         return ()
     membership = memberships.get(tx, caller.user_id, institution_id)
     return membership.entitlements if membership else ()
+
+
+def as_oneself(caller: Caller) -> None:
+    """Raise ActingAsSomebody for what an administrator who acts as a person may not do in the person's name."""
+    if caller.actor_id is not None:
+        raise ActingAsSomebody
 
 
 def ids_in(text: str, *, param: str) -> frozenset[str]:

@@ -16,16 +16,21 @@ from twinspeak.domain.turn import Ask, TurnRecord, TurnState
 from twinspeak.engine.log import TurnLog
 from twinspeak.engine.registry import TurnRegistry
 from twinspeak.engine.turn import Turn
+from twinspeak.services.accounts import Accounts
 from twinspeak.services.asking import Preview
 from twinspeak.services.assistants import Assistants
 from twinspeak.services.auth import Auth
 from twinspeak.services.conversations import Conversations
 from twinspeak.services.histories import Histories
+from twinspeak.services.joining import Joining
+from twinspeak.services.members import Members
 from twinspeak.services.own_account import OwnAccount
+from twinspeak.services.people import People as Administered
 from twinspeak.services.policy import Policy
 from twinspeak.services.profiles import Profiles
 from twinspeak.services.rate_limits import RateLimits, Rule
 from twinspeak.services.signup import SignUp
+from twinspeak.services.twins import Twins
 from twinspeak.telemetry.metrics import Metrics
 from twinspeak.telemetry.watchdog import Watchdog
 from twinspeak.transports.audience import Audience
@@ -137,10 +142,13 @@ class Streaming:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """What concerns people: signing up, one's own account."""
+    """What concerns people: signing up, one's own account, memberships, and administering all that."""
 
     sign_up: SignUp
     own: OwnAccount
+    joining: Joining
+    members: Members
+    admin: Administered
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +163,8 @@ class Services:
     auth: Auth
     policy: Policy
     people: People
+    twins: Twins
+    accounts: Accounts
     profiles: Profiles
     histories: Histories
     conversations: Conversations

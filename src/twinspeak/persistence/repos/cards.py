@@ -40,7 +40,7 @@ class TwinCard(msgspec.Struct, frozen=True):
     ai_name: str
     status: str
     picture: str
-    account_id: str
+    account_id: str | None
 
 
 class AccountCard(msgspec.Struct, frozen=True):
@@ -64,7 +64,7 @@ def of(tx: Tx, rows: Iterable[Owned]) -> Cards:
     rows = list(rows)
     found_users = _by_id(tx, users, {row.owner_id for row in rows})
     found_twins = _by_id(tx, institutions, {row.institution_id for row in rows})
-    found_accounts = _by_id(tx, accounts, {row.account_id for row in found_twins})
+    found_accounts = _by_id(tx, accounts, {row.account_id for row in found_twins if row.account_id})
     return Cards(
         users={
             row.id: UserCard(email=row.email, fname=row.fname, lname=row.lname, account_type=row.account_type)

@@ -1,9 +1,10 @@
 """Institutions (digital twins) and the accounts above them."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, bindparam, func, insert, select
+from sqlalchemy import Row, bindparam, func, insert, select, update
 
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.ids import new_id
@@ -93,3 +94,69 @@ def from_row(row: Row[Any] | None) -> Institution | None:
     for name in _LISTS:
         fields[name] = _words.decode(fields[name])
     return Institution(**fields)
+
+
+class JoiningRules(msgspec.Struct, frozen=True):
+    """How one gets into an active twin (admin 3.8)."""
+
+    id: str
+    name: str
+    ai_name: str
+    contact_email: str
+    allow_joining: str
+    joining_admin_only: bool
+    pool_credits: bool
+    credit_award: int
+    account_id: str | None
+    account_name: str
+    domains: tuple[str, ...]
+
+
+def joining_rules(tx: Tx, institution_id: str) -> JoiningRules | None:
+    """Return an active twin's rules; `domains` are its account's."""
+    names = [name for name in JoiningRules.__struct_fields__ if name not in ("domains", "account_name")]
+    columns = [institutions.c[name] for name in names]
+    row = tx.first(select(*columns).where(institutions.c.id == institution_id, institutions.c.status == "active"))
+    if row is None:
+        return None
+    active = (accounts.c.id == row.account_id, accounts.c.status == "active")
+    above = tx.first(select(accounts.c.name, accounts.c.domain_urls).where(*active))
+    domains = _words.decode(above.domain_urls) if above else ()
+    return JoiningRules(**as_dict(row), account_name=above.name if above else "", domains=domains)
+
+
+def joinable(tx: Tx) -> list[str]:
+    """Return the active twins that people may join by themselves."""
+    open_ones = (institutions.c.status == "active", institutions.c.allow_joining.in_(("account", "public")))
+    return [row.id for row in tx.all(select(institutions.c.id).where(*open_ones).order_by(institutions.c.id))]
+
+
+def entitles_new_admins(tx: Tx, institution_id: str) -> bool:
+    """Tell whether new administrators get verbs by themselves."""
+    return bool(tx.value(select(institutions.c.entitle_new_admins).where(institutions.c.id == institution_id)))
+
+
+def join_id(tx: Tx, institution_id: str, *, new: str) -> str:
+    """Return the twin's join id, which is `new` if it had none."""
+    mine = institutions.c.id == institution_id
+    tx.run(update(institutions).where(mine, institutions.c.join_id.is_(None)).values(join_id=new))
+    return tx.value(select(institutions.c.join_id).where(mine))
+
+
+def account_names(tx: Tx, account_ids: Iterable[str]) -> list[tuple[str, str]]:
+    """Return (id, name) of accounts, by name."""
+    wanted = accounts.c.id.in_(sorted(account_ids))
+    found = tx.all(select(accounts.c.id, accounts.c.name).where(wanted).order_by(accounts.c.name))
+    return [(row.id, row.name) for row in found]
+
+
+def by_join_id(tx: Tx, joining: str) -> str | None:
+    """Return the active twin that a join id belongs to."""
+    there = (institutions.c.join_id == joining, institutions.c.status == "active")
+    return tx.value(select(institutions.c.id).where(*there))
+
+
+def awarded(tx: Tx, institution_id: str, credits: int) -> None:
+    """Count what a twin has given to new members."""
+    given = institutions.c.credits_awarded + credits
+    tx.run(update(institutions).where(institutions.c.id == institution_id).values(credits_awarded=given))

@@ -1,5 +1,6 @@
 """Memberships: who belongs to which twin."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -27,10 +28,7 @@ def create(
     tx: Tx, user_id: str, institution_id: str, *, account_type: str = "user", entitlements: tuple[str, ...] = ()
 ) -> Membership:
     """Make a user an active member; an existing membership is returned as it is."""
-    found = get(tx, user_id, institution_id)
-    if found is not None:
-        return found
-    membership = Membership(
+    new = Membership(
         id=new_id(),
         user_id=user_id,
         institution_id=institution_id,
@@ -38,9 +36,19 @@ def create(
         account_type=account_type,
         entitlements=entitlements,
     )
-    row = {**msgspec.structs.asdict(membership), "entitlements": msgspec.json.encode(entitlements).decode()}
+    return add(tx, new)
+
+
+def add(tx: Tx, new: Membership) -> Membership:
+    """Add a membership as it is; an existing one of the same user and twin is returned instead."""
+    found = get(tx, new.user_id, new.institution_id)
+    if found is not None:
+        return found
+    row = msgspec.structs.asdict(new)
+    for name in ("entitlements", "preferences"):
+        row[name] = msgspec.json.encode(row[name]).decode()
     tx.run(insert(memberships).values(row))
-    return membership
+    return new
 
 
 def get(tx: Tx, user_id: str, institution_id: str) -> Membership | None:
@@ -50,6 +58,12 @@ def get(tx: Tx, user_id: str, institution_id: str) -> Membership | None:
             select(memberships).where(memberships.c.user_id == user_id, memberships.c.institution_id == institution_id)
         )
     )
+
+
+def by_ids(tx: Tx, membership_ids: Iterable[str]) -> list[Membership]:
+    """Return memberships of any status."""
+    found = tx.all(select(memberships).where(memberships.c.id.in_(sorted(set(membership_ids)))))
+    return [one for row in found if (one := _membership(row)) is not None]
 
 
 def twin(tx: Tx, user_id: str, institution_id: str) -> Institution | None:
@@ -97,4 +111,5 @@ def _membership(row: Row[Any] | None) -> Membership | None:
     kept = as_dict(row)
     fields = {name: kept[name] for name in Membership.__struct_fields__}
     fields["entitlements"] = _verbs.decode(fields["entitlements"])
+    fields["preferences"] = msgspec.json.decode(fields["preferences"], type=dict[str, Any])
     return Membership(**fields)

@@ -74,18 +74,18 @@ def create(tx: Tx, new: NewUser, *, credits: int = 0) -> User:
 
 def by_id(tx: Tx, user_id: str) -> User | None:
     """Return a user of any status."""
-    return _user(tx.first(_BY_ID, {"user": user_id}))
+    return from_row(tx.first(_BY_ID, {"user": user_id}))
 
 
 def by_email(tx: Tx, email: str) -> User | None:
     """Return a user of any status; case and blanks around the address do not count."""
-    return _user(tx.first(_BY_EMAIL, {"email_is": normal_email(email)}))
+    return from_row(tx.first(_BY_EMAIL, {"email_is": normal_email(email)}))
 
 
 def credentials(tx: Tx, email: str) -> tuple[User, str | None] | None:
     """Return a user and the stored password hash, to verify outside the transaction."""
     row = tx.first(_BY_EMAIL, {"email_is": normal_email(email)})
-    user = _user(row)
+    user = from_row(row)
     return None if row is None or user is None else (user, row.password_hash)
 
 
@@ -172,7 +172,8 @@ def normal_email(email: str) -> str:
     return email.strip().lower()
 
 
-def _user(row: Row[Any] | None) -> User | None:
+def from_row(row: Row[Any] | None) -> User | None:
+    """Make a user of a whole row."""
     if row is None:
         return None
     fields = as_dict(row)

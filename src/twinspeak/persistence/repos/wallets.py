@@ -103,6 +103,13 @@ def award(tx: Tx, kind: str, owner_id: str, amount: int, *, note: str) -> int:
     return wallet.balance + amount
 
 
+def was_given(tx: Tx, kind: str, owner_id: str, *, note: str) -> bool:
+    """Tell whether an owner has been given something under this note."""
+    mine = wallets.join(ledger_entries, ledger_entries.c.wallet_id == wallets.c.id)
+    given = (wallets.c.kind == kind, wallets.c.owner_id == owner_id, ledger_entries.c.note == note)
+    return tx.value(select(ledger_entries.c.id).select_from(mine).where(*given).limit(1)) is not None
+
+
 def hold(tx: Tx, wallet: Wallet, turn_id: str, *, wanted: int, least: int) -> int:
     """Hold `wanted` credits for a turn, or what there is; return how many.
 

@@ -14,6 +14,10 @@ from twinspeak.transports.http.boundary import Boundary
 from twinspeak.transports.http.cors import AllowedOrigins, Cors
 from twinspeak.transports.http.safety import SafetyHeaders
 from twinspeak.transports.rest import (
+    admin_accounts,
+    admin_members,
+    admin_people,
+    admin_twins,
     assistants,
     auth,
     conversations,
@@ -21,6 +25,7 @@ from twinspeak.transports.rest import (
     estimate,
     health,
     histories,
+    joining,
     models,
     own_account,
     signup,
@@ -34,6 +39,12 @@ ROUTERS = (
     signup.ROUTER,
     user.ROUTER,
     own_account.ROUTER,
+    joining.ROUTER,
+    admin_people.ROUTER,
+    admin_members.ROUTER,
+    admin_twins.ROUTER,
+    admin_twins.OWN_ROUTER,
+    admin_accounts.ROUTER,
     histories.ROUTER,
     conversations.ROUTER,
     assistants.ROUTER,

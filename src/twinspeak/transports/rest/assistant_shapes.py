@@ -101,7 +101,7 @@ def shown(seen: Seen, kind: type[S], **more: Any) -> S:
     listed, assistant = seen.listed, seen.listed.assistant
     owner = seen.cards.users.get(listed.owner_id or "")
     twin = seen.cards.twins.get(listed.institution_id or "")
-    account = seen.cards.accounts.get(twin.account_id) if twin else None
+    account = seen.cards.accounts.get(twin.account_id or "") if twin else None
     return kind(
         id=assistant.id,
         name=assistant.name,

@@ -15,8 +15,8 @@ from twinspeak.transports.rest import docs_page, examples
 
 ROUTER = router("Documentation", public=True)
 
-ADMINISTRATION = frozenset({"Operations", "Administration: assistants"})
-"""The tags of the second document; every other route is in the first."""
+ADMINISTRATION = "Administration"
+"""How the tags of the second document begin, beside `Operations`; every other route is in the first."""
 
 _RUNTIME_TITLE = "Twinspeak runtime API"
 _RUNTIME_TEXT = (
@@ -87,7 +87,7 @@ def document(app: FastAPI, *, administration: bool) -> dict[str, Any]:
 
 
 def _administers(tags: Iterable[object]) -> bool:
-    return not ADMINISTRATION.isdisjoint(map(str, tags))
+    return any(tag == "Operations" or str(tag).startswith(ADMINISTRATION) for tag in tags)
 
 
 def _page(described: dict[str, Any]) -> HTMLResponse:

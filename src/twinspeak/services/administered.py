@@ -1,0 +1,69 @@
+"""What administration services share: paging, whom an administrator may touch, and single refusals in bulk work."""
+
+import msgspec
+
+from twinspeak.domain.access import Verb
+from twinspeak.domain.caller import Caller
+from twinspeak.domain.errors import CallerError, EntitlementMissing, InvalidId, NotFound, SuperRequired
+from twinspeak.domain.ids import parse_id
+from twinspeak.domain.people import User
+from twinspeak.persistence.db import Tx
+from twinspeak.persistence.repos import people, users
+from twinspeak.services import policy
+
+MAX_BULK = 500
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Which part of a list (admin 1): 1-based."""
+
+    page: int = 1
+    size: int = 100
+
+    @property
+    def skip(self) -> int:
+        """How many rows come before."""
+        return (self.page - 1) * self.size
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """A target of bulk work that was left alone, and why."""
+
+    id: str
+    reason: str
+
+
+class NotYourself(CallerError):
+    """What administrators may not do to themselves."""
+
+    code = "not_yourself"
+    status = 409
+    default = "You cannot do this to yourself."
+
+
+def person_within(tx: Tx, caller: Caller, verb: Verb, user_id: str, *, all_twins: bool = True) -> User:
+    """Return a person whom a caller may administer by a verb.
+
+    Super administrators may everybody. Others need the verb in a twin of the person, and with `all_twins` in every one:
+    what one does to a person as such is felt in all of them. Nobody but they touches a super administrator. Raises
+    InvalidId, NotFound (unknown and foreign alike), EntitlementMissing, SuperRequired.
+    """
+    wanted = parse_id(user_id)
+    if wanted is None:
+        raise InvalidId(param="userId")
+    user = users.by_id(tx, wanted)
+    if user is None or user.status == "deleted":
+        raise NotFound(param="userId")
+    if policy.is_super(caller):
+        return user
+    twins, within = people.twins_of(tx, wanted), policy.reach(tx, caller, verb).institutions
+    if not twins & within:
+        raise NotFound(param="userId")
+    if user.account_type == "super":
+        raise SuperRequired
+    if all_twins and not twins <= within:
+        raise EntitlementMissing(
+            "This person belongs to other digital twins too: change the membership in yours.",
+            details={"verb": str(verb)},
+        )
+    return user
