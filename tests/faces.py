@@ -1,5 +1,6 @@
 """The faces of a turn as a plain client reads them: whole bodies, one `json.loads` a frame, nothing of `twinspeak`."""
 
+import io
 import json
 import re
 from dataclasses import dataclass
@@ -116,18 +117,33 @@ def frames_of(body: bytes) -> list[Any]:
 
 
 def body_of(face: Face, question: str = QUESTION, **args: Any) -> dict[str, Any]:
-    """Return the request's body; `args` are `requestArgs`, which chat completions do not have."""
+    """Return the request's body; `args` are `requestArgs`, of which chat completions have `attachments` alone."""
     if face is Face.OPENAI:
-        return {"model": "pria", "messages": [{"role": "user", "content": question}], "stream": True}
+        files = args.get("attachments")
+        content = [{"type": "text", "text": question}, *map(_part, files)] if files else question
+        return {"model": "pria", "messages": [{"role": "user", "content": content}], "stream": True}
     if face is Face.DELTA:
         args = {"streamMode": "delta", **args}
     return {"inputs": [question], "requestArgs": args}
 
 
+def _part(file: dict[str, Any]) -> dict[str, Any]:
+    if str(file["url"]).startswith("data:application/pdf"):
+        return {"type": "file", "file": {"file_data": file["url"], "filename": file.get("name")}}
+    return {"type": "image_url", "image_url": {"url": file["url"]}}
+
+
 async def ask(server: LiveServer, token: str, face: Face, question: str = QUESTION, **args: Any) -> Answer:
     """Ask and read the whole answer."""
     body = body_of(face, question, **args)
-    async with server.http.post(PATHS[face], json=body, headers=server.auth(token)) as response:
+    return await post(server, face, body, server.auth(token))
+
+
+async def post(server: LiveServer, face: Face, body: Any, headers: dict[str, str]) -> Answer:
+    """Post a body of any size, and read the whole answer."""
+    data = io.BytesIO(json.dumps(body).encode())
+    headers = {"content-type": "application/json", **headers}
+    async with server.http.post(PATHS[face], data=data, headers=headers) as response:
         return await read(face, response)
 
 

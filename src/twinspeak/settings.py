@@ -76,6 +76,7 @@ class Settings(BaseSettings):
     max_sockets: int = Field(default=20_000, ge=1)
 
     body_max_bytes: int = Field(default=1_048_576, ge=1_024)
+    question_max_bytes: int = Field(default=8_388_608, ge=1_024, le=32_000_000)
     body_timeout_s: float = Field(default=20, gt=0, le=600)
     drain_s: float = Field(default=10, ge=0, le=600)
 

@@ -2,9 +2,10 @@
 
 import json
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from tests.fakes.upstream import DONE, Exchange, Reply, Step, chunk, frame, pieces
 from tests.fakes.wire import ANSWER, KEY, QUERY, THOUGHT, Counted, Wire, only_json
@@ -48,9 +49,17 @@ class Thinking(_Strict, tag="thinking"):
     thinking: list[Text]
 
 
+class Address(_Strict):
+    url: Annotated[str, Meta(pattern="^data:image/(png|jpeg|webp|gif);base64,.")]
+
+
+class Image(_Strict, tag="image_url"):
+    image_url: Address
+
+
 class Message(_Strict):
     role: Literal["system", "user", "assistant", "tool"]
-    content: str | list[Text | Thinking] | None
+    content: str | list[Text | Thinking | Image] | None
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
 

@@ -28,12 +28,18 @@ class FunctionResponse(_Strict):
     id: str | None = None
 
 
+class Blob(_Strict):
+    mime_type: Literal["image/png", "image/jpeg", "image/webp", "image/heic", "image/heif", "application/pdf"]
+    data: str
+
+
 class Part(_Strict):
     text: str | None = None
     thought: bool | None = None
     thought_signature: str | None = None
     function_call: FunctionCall | None = None
     function_response: FunctionResponse | None = None
+    inline_data: Blob | None = None
 
 
 class Content(_Strict):
@@ -142,7 +148,7 @@ def check(exchange: Exchange) -> None:
         assert not calls or any(part.thought_signature for part in before.parts), "Gemini 3 refuses calls without"
     for content in request.contents:
         for part in content.parts:
-            data = [part.text, part.function_call, part.function_response]
+            data = [part.text, part.function_call, part.function_response, part.inline_data]
             assert sum(value is not None for value in data) == 1, "a part is one thing"
 
 

@@ -1,9 +1,10 @@
 """OpenAI's Responses wire: its events, and its request schema as the API reference documents it."""
 
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from tests.fakes.upstream import Exchange, Reply, Step, error_reply, frame, pieces
 from tests.fakes.wire import ANSWER, KEY, QUERY, THOUGHT, Counted, Wire
@@ -29,11 +30,25 @@ class Function(_Strict):
     strict: bool
 
 
+class InputText(_Strict, tag="input_text"):
+    text: str
+
+
+class InputImage(_Strict, tag="input_image"):
+    image_url: Annotated[str, Meta(pattern="^data:image/(png|jpeg|webp|gif);base64,.")]
+    detail: Literal["auto", "low", "high", "original"] = "auto"
+
+
+class InputFile(_Strict, tag="input_file"):
+    filename: Annotated[str, Meta(min_length=1)]
+    file_data: Annotated[str, Meta(pattern="^data:application/pdf;base64,.")]
+
+
 class Said(_Strict):
     """An input message without a type."""
 
     role: Literal["user", "assistant", "system", "developer"]
-    content: str
+    content: str | Annotated[list[InputText | InputImage | InputFile], Meta(min_length=1)]
 
 
 class Summary(_Strict):

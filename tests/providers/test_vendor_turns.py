@@ -15,12 +15,15 @@ from tests.fakes.speakers import KEY, SPEAKERS, Speaker
 from tests.fakes.upstream import STALL, Reply, Upstream
 from tests.live import EMAIL, live_server
 from tests.world import UNBOUNDED, World, balances, charges, stored
+from twinspeak.domain.attachments import Attachment
 from twinspeak.domain.events import TextDelta
 
 pytestmark = pytest.mark.usefixtures("database")
 
 THINKING, LOOK, ANSWER = "Well, let me see.", "Let me look.", "It opens at nine."
 WHOLE = f"{LOOK}\n\n{ANSWER}"
+PNG = Attachment("image/png", b"\x89PNG\r\n\x1a\n not much of a picture")
+PDF = Attachment("application/pdf", b"%PDF-1.7 not much of a paper", "plan.pdf")
 ARGUMENTS = {"query": "öffnungszeiten"}
 
 
@@ -75,6 +78,18 @@ async def test_a_turn_that_thinks_and_uses_a_tool(place: Place, face: Face):
         assert len(calls) == 1
     for secret in ("redacted", "encrypted", KEY):
         assert secret.encode() not in answer.body
+
+
+@pytest.mark.parametrize("face", [Face.REST, Face.OPENAI])
+async def test_files_of_a_question_go_along_in_every_round(place: Place, face: Face):
+    place.script()
+    files = [PNG, PDF, PDF]
+    answer = await place.world.ask(face, attachments=[{"url": file.data_url, "name": file.name} for file in files])
+    assert set(answer.texts.values()) == {WHOLE}
+    assert len(place.upstream.exchanges) == 2
+    for exchange in place.upstream.exchanges:
+        place.speaker.check(exchange)
+        assert [exchange.body.count(file.base64.encode()) for file in (PNG, PDF)] == [1, 2]
 
 
 @pytest.mark.parametrize("face", [Face.SSE, Face.OPENAI])

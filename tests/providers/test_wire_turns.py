@@ -16,11 +16,14 @@ from tests.fakes.upstream import STALL, Reply, Upstream
 from tests.fakes.wire import ANSWER, KEY, THOUGHT, Wire
 from tests.live import EMAIL, live_server
 from tests.world import UNBOUNDED, World, balances, stored
+from twinspeak.domain.attachments import Attachment
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 
 WIRES = [gemini.WIRE, responses.WIRE, chat_vendors.MISTRAL, chat_vendors.XAI]
 SECRETS = (KEY, gemini.SIGNATURE, responses.ENCRYPTED)
+PNG = Attachment("image/png", b"\x89PNG\r\n\x1a\n not much of a picture")
+PDF = Attachment("application/pdf", b"%PDF-1.7 not much of a paper", "plan.pdf")
 WORDS = {
     "key": "does not accept this server's key",
     "rate": "busy",
@@ -131,6 +134,22 @@ async def test_each_refusal_says_what_to_do_and_costs_nothing(stage: Stage):
         assert KEY not in answer.body.decode()
         assert len(stage.world.upstream.exchanges) == 1, cause
     balances(stage.world.database)
+
+
+@pytest.mark.parametrize("face", FACES)
+async def test_files_of_a_question_go_along(stage: Stage, face: Face):
+    wire, world = stage.wire, stage.world
+    _, listed = await world.get("/api/ai/models")
+    reads = next(model["reads"] for model in listed["data"] if model["id"] == wire.model)
+    sent = [file for file in (PNG, PDF) if file.media_type in reads]
+    assert PNG in sent
+    world.upstream.exchanges.clear()
+    world.upstream.script(wire.answers())
+    answer = await world.ask(face, attachments=[{"url": file.data_url, "name": file.name} for file in sent])
+    assert (answer.status, answer.error) == (200, None)
+    (exchange,) = world.upstream.exchanges
+    wire.check(exchange)
+    assert [exchange.body.count(file.base64.encode()) for file in (PNG, PDF)] == [1, len(sent) - 1]
 
 
 async def test_its_models_can_be_listed(stage: Stage):

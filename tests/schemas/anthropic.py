@@ -1,6 +1,7 @@
 """What a Messages request may hold, written down from the vendor's reference: anything else is a fault of ours.
 
-Source: platform.claude.com/docs, "Create a Message", "Tool use", "Prompt caching", "Extended thinking", "Effort".
+Source: platform.claude.com/docs, "Create a Message", "Tool use", "Prompt caching", "Extended thinking", "Effort",
+"Vision", "PDF support".
 """
 
 from itertools import pairwise
@@ -58,8 +59,27 @@ class ToolResult(_Strict, tag="tool_result"):
     cache_control: CacheControl | None = None
 
 
+class ImageSource(_Strict, tag="base64"):
+    media_type: Literal["image/jpeg", "image/png", "image/gif", "image/webp"]
+    data: Annotated[str, Meta(min_length=1, max_length=5_242_880)]
+
+
+class Image(_Strict, tag="image"):
+    source: ImageSource
+
+
+class PdfSource(_Strict, tag="base64"):
+    media_type: Literal["application/pdf"]
+    data: Annotated[str, Meta(min_length=1)]
+
+
+class Document(_Strict, tag="document"):
+    source: PdfSource
+    title: Annotated[str, Meta(min_length=1, max_length=500)] | None = None
+
+
 class UserTurn(msgspec.Struct, forbid_unknown_fields=True, tag_field="role", tag="user"):
-    content: Annotated[list[Text | ToolResult], Meta(min_length=1)]
+    content: Annotated[list[Text | Image | Document | ToolResult], Meta(min_length=1)]
 
 
 class AssistantTurn(msgspec.Struct, forbid_unknown_fields=True, tag_field="role", tag="assistant"):

@@ -1,6 +1,7 @@
 """What a ConverseStream request may hold, and what signs it, written down from AWS's reference.
 
-Source: docs.aws.amazon.com, Bedrock API reference ("ConverseStream", "ContentBlock", "ToolSpecification"), "Prompt
+Source: docs.aws.amazon.com, Bedrock API reference ("ConverseStream", "ContentBlock", "ToolSpecification", "ImageBlock",
+"DocumentBlock"), "Prompt
 caching", and "Create a signed AWS API request" (Signature Version 4).
 """
 
@@ -55,6 +56,23 @@ class CachePoint(_Strict):
     type: Literal["default"]
 
 
+class Source(_Strict):
+    bytes: Annotated[str, Meta(min_length=1)]
+
+
+class Image(_Strict):
+    format: Literal["png", "jpeg", "gif", "webp"]
+    source: Source
+
+
+class Document(_Strict):
+    """No two of a request may have one name."""
+
+    format: Literal["pdf"]
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9()\[\]-]+( [A-Za-z0-9()\[\]-]+)*$", max_length=200)]
+    source: Source
+
+
 class Block(_Strict):
     """Exactly one of these."""
 
@@ -63,6 +81,8 @@ class Block(_Strict):
     tool_use: ToolUse | None = None
     tool_result: ToolResult | None = None
     cache_point: CachePoint | None = None
+    image: Image | None = None
+    document: Document | None = None
 
 
 class Turn(_Strict):
@@ -119,12 +139,26 @@ def check(body: bytes) -> Request:
         results = [block.tool_result.tool_use_id for block in turn.content if block.tool_result]
         assert sorted(results) == sorted(asked), "every call has its result in the next message, and only there"
         asked = [block.tool_use.tool_use_id for block in turn.content if block.tool_use]
+        _check_files(turn)
         for block in turn.content:
             if block.reasoning_content and block.reasoning_content.redacted_content:
                 base64.b64decode(block.reasoning_content.redacted_content, validate=True)
     assert request.tool_config or not any(block.tool_use for turn in turns for block in turn.content)
     assert body.count(b"cachePoint") <= 4
     return request
+
+
+def _check_files(turn: Turn) -> None:
+    """Bounds of one message, and what must stand beside a document."""
+    images = [block.image for block in turn.content if block.image]
+    documents = [block.document for block in turn.content if block.document]
+    assert turn.role == "user" or not (images or documents)
+    assert len(images) <= 20
+    assert len(documents) <= 5
+    assert len({document.name for document in documents}) == len(documents)
+    assert not documents or any(block.text for block in turn.content)
+    for files, most in ((images, 3_750_000), (documents, 4_500_000)):
+        assert all(0 < len(base64.b64decode(file.source.bytes, validate=True)) <= most for file in files)
 
 
 def _empty(block: Block) -> int:

@@ -172,6 +172,7 @@ def _socket_limits(settings: Settings) -> SocketLimits:
 def _edge(settings: Settings) -> Edge:
     return Edge(
         body_max_bytes=settings.body_max_bytes,
+        question_max_bytes=settings.question_max_bytes,
         body_timeout_s=settings.body_timeout_s,
         public_url=settings.public_url,
         allow_token_in_url=settings.allow_token_in_url,

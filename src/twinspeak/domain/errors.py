@@ -239,6 +239,14 @@ class AddressNotAllowed(CallerError):
     default = "This web address does not exist, or may not be asked from this server."
 
 
+class AttachmentUnsupported(CallerError):
+    """`details` is `{"model": id, "mediaType": what it does not read}`."""
+
+    code = "attachment_unsupported"
+    status = 422
+    default = "The model of this digital twin does not read files of this kind."
+
+
 class ContentBlocked(CallerError):
     code = "content_blocked"
     status = 422

@@ -1,7 +1,10 @@
 """What is known of a model: limits, price, abilities. The data itself is in `providers.catalogue`."""
 
+from collections.abc import Iterable
+
 import msgspec
 
+from twinspeak.domain.attachments import Attachment
 from twinspeak.domain.credits import Price
 
 
@@ -10,6 +13,7 @@ class ModelSpec(msgspec.Struct, frozen=True):
 
     `id` is what twins and users write; `provider` is our adapter's name; `wire_name` is what the vendor is asked for.
     Token limits are in tokens. `uses_passages` marks a model that answers from `ModelRequest.passages` itself.
+    `reads` are the media types that a question may carry along.
     `shows_thinking` False: what it thinks goes back to it and is paid for, but is for no client (contract 4.1).
     """
 
@@ -24,6 +28,11 @@ class ModelSpec(msgspec.Struct, frozen=True):
     thinks: bool = False
     uses_passages: bool = False
     shows_thinking: bool = True
+    reads: tuple[str, ...] = ()
+
+    def takes(self, attachments: Iterable[Attachment]) -> bool:
+        """Tell whether the model reads all of them."""
+        return all(attachment.media_type in self.reads for attachment in attachments)
 
 
 class ModelChoice(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from twinspeak.domain.assistant import Assistant
+from twinspeak.domain.attachments import Attachment
 from twinspeak.domain.caller import Caller
 from twinspeak.domain.conversation import CourseRef, Exchange
 from twinspeak.domain.credits import Usage
@@ -64,6 +65,7 @@ class Ask(msgspec.Struct, frozen=True):
     origin: str | None = None
     request_id: str = ""
     once: OnceKey | None = None
+    attachments: tuple[Attachment, ...] = ()
 
 
 class Passage(msgspec.Struct, frozen=True):
@@ -168,9 +170,10 @@ class ToolOutcome(msgspec.Struct, frozen=True):
 
 
 class UserMessage(msgspec.Struct, frozen=True, tag="user"):
-    """A question."""
+    """A question, and the files that came with it."""
 
     text: str
+    attachments: tuple[Attachment, ...] = ()
 
 
 class AssistantMessage(msgspec.Struct, frozen=True, tag="assistant"):

@@ -40,6 +40,8 @@ class Prompt(msgspec.Struct, frozen=True):
 def message_tokens(message: Message) -> int:
     """Estimate the tokens of one message, its tool calls and reasoning included."""
     size = estimate_tokens(message.text) + 4
+    if isinstance(message, UserMessage):
+        size += sum(attachment.tokens for attachment in message.attachments)
     if isinstance(message, AssistantMessage):
         size += estimate_tokens(message.thinking) + sum(estimate_tokens(call.raw) + 16 for call in message.tool_calls)
         # A round's state is sent in place of its parts, so the larger of both is what it can cost.
@@ -67,7 +69,7 @@ def build(plan: TurnPlan, passages: Sequence[Passage]) -> Prompt:
         messages.append(UserMessage(text=exchange.question))
         if exchange.answer:
             messages.append(AssistantMessage(text=exchange.answer))
-    messages.append(UserMessage(text=plan.ask.question))
+    messages.append(UserMessage(text=plan.ask.question, attachments=plan.ask.attachments))
     return Prompt(system="\n\n".join(part for part in fragments if part), messages=tuple(_alternating(messages)))
 
 
@@ -125,7 +127,7 @@ def _alternating(messages: list[Message]) -> list[Message]:
         if not message.text:
             continue
         if before is not None and type(before) is type(message):
-            merged[-1] = msgspec.structs.replace(before, text=f"{before.text}\n\n{message.text}")
+            merged[-1] = msgspec.structs.replace(message, text=f"{before.text}\n\n{message.text}")
         else:
             merged.append(message)
     return merged

@@ -233,8 +233,17 @@ class Turn:
             self.failure = Failure.of(ServerStopping())
             self.log.append(_failed(self.failure))
         self.log.append(TurnEnded())
+        self._let_go()
         if not self._end.done():
             self._end.set_result(None)
+
+    def _let_go(self) -> None:
+        """Drop the prompt and the files: the log is kept for a while after the end, they are large."""
+        plan = self.plan
+        self.ask = msgspec.structs.replace(self.ask, attachments=())
+        if plan is not None:
+            ask = msgspec.structs.replace(plan.ask, attachments=())
+            self._resolved, self._rounds = msgspec.structs.replace(plan, ask=ask), None
 
     def _elapsed_ms(self) -> int:
         return round((monotonic() - self._started) * 1000)

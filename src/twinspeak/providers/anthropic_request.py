@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from twinspeak.domain.attachments import Attachment
 from twinspeak.domain.turn import AssistantMessage, ModelRequest, Opaque, ToolCall, ToolMessage, ToolSpec, UserMessage
 from twinspeak.providers.claude import ClaudeQuirks, may_sample, thinking_fields
 
@@ -95,10 +96,19 @@ def _blocks(message: UserMessage | AssistantMessage | ToolMessage) -> Iterable[B
     elif isinstance(message, AssistantMessage) and any(item.maker == MAKER for item in message.state):
         yield from _as_it_was(message)
     else:
+        if isinstance(message, UserMessage):
+            yield from (_file(file) for file in message.attachments)
         if message.text.strip():
             yield {"type": "text", "text": message.text}
         if isinstance(message, AssistantMessage):
             yield from (_call(call) for call in message.tool_calls)
+
+
+def _file(file: Attachment) -> Block:
+    source = {"type": "base64", "media_type": file.media_type, "data": file.base64}
+    if file.is_image:
+        return {"type": "image", "source": source}
+    return {"type": "document", "source": source, "title": file.file_name}
 
 
 def _as_it_was(message: AssistantMessage) -> Iterable[Block]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from twinspeak.domain.attachments import Attachment
 from twinspeak.domain.turn import AssistantMessage, ModelRequest, ToolCall, ToolMessage, ToolSpec, UserMessage
 from twinspeak.providers.claude import ClaudeQuirks, may_sample, thinking_fields
 
@@ -89,10 +90,20 @@ def _blocks(message: UserMessage | AssistantMessage | ToolMessage) -> Iterable[B
     elif isinstance(message, AssistantMessage) and any(item.maker == MAKER for item in message.state):
         yield from _as_it_was(message)
     else:
+        if isinstance(message, UserMessage):
+            yield from (_file(file, number) for number, file in enumerate(message.attachments, 1))
         if message.text.strip():
             yield {"text": message.text}
         if isinstance(message, AssistantMessage):
             yield from (_call(call) for call in message.tool_calls)
+
+
+def _file(file: Attachment, number: int) -> Block:
+    """Write a file; documents need names that differ, and AWS advises against those that users choose."""
+    source = {"bytes": file.base64}
+    if file.is_image:
+        return {"image": {"format": file.media_type.removeprefix("image/"), "source": source}}
+    return {"document": {"format": "pdf", "name": f"Document {number}", "source": source}}
 
 
 def _as_it_was(message: AssistantMessage) -> Iterable[Block]:

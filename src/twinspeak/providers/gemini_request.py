@@ -85,7 +85,8 @@ def _contents(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
 
 def _parts(message: Message, calls: dict[str, ToolCall]) -> list[dict[str, Any]]:
     if isinstance(message, UserMessage):
-        return [{"text": message.text}] if message.text else []
+        files = [{"inlineData": {"mimeType": file.media_type, "data": file.base64}} for file in message.attachments]
+        return [*files, {"text": message.text}] if message.text else []
     if isinstance(message, ToolMessage):
         call = calls.get(message.call_id)
         response = {"name": message.name, "response": {"result": message.text}}

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from twinspeak.domain.attachments import Attachment
 from twinspeak.domain.turn import (
     AssistantMessage,
     Message,
@@ -117,7 +118,7 @@ def _calls(message: Message) -> tuple[ToolCall, ...]:
 
 def _message(message: Message, quirks: Quirks) -> dict[str, Any]:
     if isinstance(message, UserMessage):
-        return {"role": "user", "content": message.text}
+        return {"role": "user", "content": _content(message) if message.attachments else message.text}
     if isinstance(message, ToolMessage):
         return {"role": "tool", "tool_call_id": _call_id(message.call_id, quirks), "content": message.text}
     answer: dict[str, Any] = {"role": "assistant", "content": message.text or None}
@@ -128,6 +129,17 @@ def _message(message: Message, quirks: Quirks) -> dict[str, Any]:
         if quirks.thinking_parts and message.thinking:
             answer["content"] = _parts(message)
     return answer
+
+
+def _content(message: UserMessage) -> list[dict[str, Any]]:
+    files = [_file(attachment) for attachment in message.attachments]
+    return [*files, {"type": "text", "text": message.text}]
+
+
+def _file(file: Attachment) -> dict[str, Any]:
+    if file.is_image:
+        return {"type": "image_url", "image_url": {"url": file.data_url}}
+    return {"type": "file", "file": {"filename": file.file_name, "file_data": file.data_url}}
 
 
 def _parts(message: AssistantMessage) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from twinspeak.domain.attachments import Attachment
 from twinspeak.domain.turn import AssistantMessage, Message, ModelRequest, ToolCall, ToolMessage, ToolSpec, UserMessage
 from twinspeak.providers.openai_request import Quirks, arguments_of, effort_of, limit_of
 
@@ -50,7 +51,7 @@ def _input(messages: tuple[Message, ...]) -> list[dict[str, Any]]:
 
 def _items(message: Message, calls: dict[str, ToolCall]) -> list[dict[str, Any]]:
     if isinstance(message, UserMessage):
-        return [{"role": "user", "content": message.text}] if message.text else []
+        return [{"role": "user", "content": _content(message)}] if message.text else []
     if isinstance(message, ToolMessage):
         call = calls.get(message.call_id)
         call_id = _number(call) if call else message.call_id
@@ -60,6 +61,18 @@ def _items(message: Message, calls: dict[str, ToolCall]) -> list[dict[str, Any]]
         found = [{"role": "assistant", "content": message.text}]
     there = {item.get("call_id") for item in found}
     return found + [_call(call) for call in message.tool_calls if _number(call) not in there]
+
+
+def _content(message: UserMessage) -> str | list[dict[str, Any]]:
+    if not message.attachments:
+        return message.text
+    return [*(_file(file) for file in message.attachments), {"type": "input_text", "text": message.text}]
+
+
+def _file(file: Attachment) -> dict[str, Any]:
+    if file.is_image:
+        return {"type": "input_image", "image_url": file.data_url}
+    return {"type": "input_file", "filename": file.file_name, "file_data": file.data_url}
 
 
 def _number(call: ToolCall) -> str:

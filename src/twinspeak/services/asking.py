@@ -12,6 +12,7 @@ from twinspeak.domain.cascade import RagSwitches, Retrieval, choose_model, choos
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.conversation import UNASSIGNED, CourseRef, Exchange, course_name_from, recall
 from twinspeak.domain.errors import (
+    AttachmentUnsupported,
     ChatCompletionDisabled,
     InvalidId,
     InvalidToken,
@@ -71,7 +72,7 @@ class Resolver:
 
         Raises InvalidToken and AccountSuspended (the session ended meanwhile), NotAMember (unknown, foreign, malformed
         and inactive twins alike), NotFound and InvalidId (assistant), ChatCompletionDisabled, OriginNotAllowed,
-        RateLimited (the twin's limit) and ModelUnavailable.
+        RateLimited (the twin's limit), ModelUnavailable and AttachmentUnsupported.
         """
         if ask.course is None:
             ask = msgspec.structs.replace(ask, course=self._new_course(ask))
@@ -119,13 +120,13 @@ class Resolver:
             default=self._models.default_id,
             chat_completion=ask.face is Face.OPENAI,
         )
+        retrieval = _retrieval(ask, found)
         sampling = ask.sampling if twin and twin.chat_completion_openai_compat else Sampling()
         shown = twin is None or twin.display_thinking_details
         first, *others = (
             Fallback(model, _output_limit(choice, model, sampling), model.shows_thinking and shown)
-            for model in self._models_for(choice, twin)
+            for model in self._models_for(choice, twin, ask, retrieval)
         )
-        retrieval = _retrieval(ask, found)
         history = recall(found.exchanges)
         return TurnPlan(
             ask=msgspec.structs.replace(ask, caller=found.caller, course=found.course, sampling=sampling),
@@ -146,7 +147,9 @@ class Resolver:
             fallbacks=tuple(others),
         )
 
-    def _models_for(self, choice: ModelChoice, twin: Institution | None) -> list[ModelSpec]:
+    def _models_for(
+        self, choice: ModelChoice, twin: Institution | None, ask: Ask, retrieval: Retrieval
+    ) -> list[ModelSpec]:
         """Return the model that was chosen, then the twin's fall-backs, as far as they are there.
 
         One that no provider serves any more is what a fall-back is for, too. Raises ModelUnavailable when none is left.
@@ -162,7 +165,12 @@ class Resolver:
                 found.setdefault(spec.id, spec)
         if not found:
             raise missing[0]
-        return list(found.values())
+        first, *others = found.values()
+        wanted = () if retrieval.only else ask.attachments
+        unread = next((file.media_type for file in wanted if file.media_type not in first.reads), None)
+        if unread:
+            raise AttachmentUnsupported(details={"model": first.id, "mediaType": unread})
+        return [first, *(model for model in others if model.takes(wanted))]
 
 
 class Preview(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from twinspeak.domain.errors import InvalidId
 from twinspeak.domain.ids import new_id, parse_id
 from twinspeak.domain.turn import Ask, Face
 from twinspeak.transports import wire_names as wire
+from twinspeak.transports.attachments import attachments_from
 from twinspeak.transports.http.routes import origin_of, request_id
 
 LARGEST_NUMBER = 2**53 - 1
@@ -65,6 +66,13 @@ class SelectedCourse(_Lenient):
         return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+class File(_Lenient):
+    """An image or a PDF that comes with the question."""
+
+    url: str = Field(description="`data:<media type>;base64,…`: PNG, JPEG, WebP, GIF or PDF. No address is fetched.")
+    name: Name = None
+
+
 class RequestArgs(_Lenient):
     """The context of a question."""
 
@@ -85,6 +93,9 @@ class RequestArgs(_Lenient):
     )
     stream_mode: Annotated[Text, AfterValidator(_stream_mode)] = Field(
         default=None, alias="streamMode", description="`delta` leaves the cumulative `prompt` out of stream frames."
+    )
+    attachments: Annotated[Annotated[list[File], Field(max_length=64)] | None, BeforeValidator(_absent)] = Field(
+        default=None, description="Up to 5 files for the model to read, where it can."
     )
     extended_events: Flag = Field(default=None, alias="extendedEvents", description="Also send `tool_progress`.")
 
@@ -114,7 +125,7 @@ class Question(_Lenient):
         return self.request_args or RequestArgs()
 
     def ask(self, request: Request, caller: Caller, face: Face) -> Ask:
-        """Return what the engine is asked. Raises InvalidId."""
+        """Return what the engine is asked. Raises InvalidId, ValidationFailed and PayloadTooLarge."""
         args = self.args
         course = args.selected_course or SelectedCourse()
         in_course = course.assistant.id if course.assistant else None
@@ -134,6 +145,9 @@ class Question(_Lenient):
             client_time=args.user_iso_date or "",
             origin=origin_of(request),
             request_id=request_id(request),
+            attachments=attachments_from(
+                [(file.url, file.name or "") for file in args.attachments or ()], "requestArgs.attachments"
+            ),
         )
 
 

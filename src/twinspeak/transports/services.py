@@ -99,6 +99,7 @@ class Edge:
     """Settings that concern HTTP alone; the field names are those of `settings.Settings`."""
 
     body_max_bytes: int = 1_048_576
+    question_max_bytes: int = 8_388_608
     body_timeout_s: float = 20
     public_url: str = ""
     allow_token_in_url: bool = False

@@ -6,6 +6,7 @@ models), read in November 2026. Where a window of a million tokens is an option 
 
 import re
 
+from twinspeak.domain.attachments import IMAGES, PDF
 from twinspeak.domain.credits import Price
 from twinspeak.domain.models import ModelSpec
 from twinspeak.providers.claude import ClaudeQuirks, Thinking
@@ -13,6 +14,9 @@ from twinspeak.providers.claude import ClaudeQuirks, Thinking
 ANTHROPIC = "anthropic"
 DEFAULT = "claude-haiku-5-5"
 """What a fresh server asks once it has a key: the vendor's cheapest current model."""
+
+READS = (*IMAGES, PDF)
+"""Every Claude since 3 sees, and reads PDFs."""
 
 _ALWAYS = ClaudeQuirks(Thinking.ALWAYS)
 _BETWEEN = ClaudeQuirks(Thinking.BETWEEN)
@@ -38,6 +42,7 @@ def _model(name: str, label: str, window: int, output: int, quirks: ClaudeQuirks
         max_output=output,
         price=Price(),
         thinks=True,
+        reads=READS,
     )
     return spec, quirks
 
@@ -88,6 +93,7 @@ def spec(model_id: str, wire_name: str) -> ModelSpec:
         max_output=known.max_output if known else 8_192,
         price=Price(),
         thinks=quirks(wire_name).thinking is not Thinking.NEVER,
+        reads=READS if known or "claude" in wire_name else (),
     )
 
 

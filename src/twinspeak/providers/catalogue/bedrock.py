@@ -6,6 +6,7 @@ profiles answer in every region, so those are listed; `us.`, `eu.` and the other
 
 import re
 
+from twinspeak.domain.attachments import IMAGES, PDF
 from twinspeak.domain.credits import Price
 from twinspeak.domain.models import ModelSpec
 from twinspeak.providers.bedrock_request import BedrockQuirks
@@ -31,6 +32,7 @@ _LISTED = (
     "us.amazon.nova-pro-v1:0",
 )
 _NOVA = {"nova-micro": (128_000, 10_000), "nova-lite": (300_000, 10_000), "nova-pro": (300_000, 10_000)}
+_SEES = re.compile(r"claude|nova-(2-)?(lite|pro|premier)")
 _MAKERS = "ai21|amazon|anthropic|cohere|deepseek|meta|mistral|moonshotai?|nvidia|openai|qwen|writer|zai"
 _CLAIMED = re.compile(rf"(?:(?:us|eu|ap|apac|jp|au|ca|us-gov|global)\.)?(?:{_MAKERS})\.[\w-]|arn:aws[\w-]*:bedrock:")
 
@@ -58,6 +60,7 @@ def spec(model_id: str, wire_name: str) -> ModelSpec:
         max_output=output,
         price=Price(),
         thinks=asked.reasoning or asked.claude.thinking is not Thinking.NEVER,
+        reads=(*IMAGES, PDF) if _SEES.search(wire_name) else (),
     )
 
 

@@ -6,6 +6,7 @@ read in November 2026. Windows are what a prompt may have, and an answer comes o
 
 import re
 
+from twinspeak.domain.attachments import JPEG, PDF, PNG, WEBP
 from twinspeak.domain.credits import Price
 from twinspeak.domain.models import ModelSpec
 from twinspeak.providers.gemini_request import GeminiQuirks
@@ -20,6 +21,9 @@ _OUTPUT = 65_536
 _FLASH_LEVELS = {"none": "minimal", "low": "low", "medium": "medium", "high": "high", "max": "high"}
 _PRO_LEVELS = {"none": "low", "low": "low", "medium": "medium", "high": "high", "max": "high"}
 _FIRST_PRO_LEVELS = {"none": "low", "low": "low", "medium": "high", "high": "high", "max": "high"}
+
+_READS = (PNG, JPEG, WEBP, PDF)
+"""The vendor's list of images has no GIF."""
 
 # The sampling parameters are deprecated from 3.5 Flash-Lite and 3.6 Flash on.
 _FLASH = GeminiQuirks(levels=_FLASH_LEVELS, temperature=False)
@@ -44,6 +48,7 @@ def _model(name: str, label: str, quirks: GeminiQuirks) -> tuple[ModelSpec, Gemi
         max_output=_OUTPUT,
         price=Price(),
         thinks=quirks.thinks,
+        reads=_READS,
     )
     return spec, quirks
 
@@ -92,6 +97,7 @@ def spec(model_id: str, wire_name: str) -> ModelSpec:
             max_output=known.max_output,
             price=known.price,
             thinks=known.thinks,
+            reads=known.reads,
         )
     current = quirks(wire_name).thinks
     return ModelSpec(
@@ -103,6 +109,7 @@ def spec(model_id: str, wire_name: str) -> ModelSpec:
         max_output=_OUTPUT if current else 8_192,
         price=Price(),
         thinks=current,
+        reads=_READS if "gemini-" in wire_name else (),
     )
 
 

@@ -4,6 +4,7 @@ Source: the vendor's model cards, its pages "Reasoning" and "Function calling" (
 Mistral publishes no limit on answers: what stands here is ours. Its thinking is not for clients (contract 4.1).
 """
 
+from twinspeak.domain.attachments import IMAGES
 from twinspeak.domain.credits import Price
 from twinspeak.domain.models import ModelSpec
 from twinspeak.providers.openai_request import Quirks
@@ -41,8 +42,18 @@ def _model(
         price=Price(),
         thinks=thinks or bool(quirks.efforts),
         shows_thinking=False,
+        reads=_reads(name),
     )
     return spec, quirks
+
+
+def _reads(name: str) -> tuple[str, ...]:
+    """The vendor lists Large, Medium, Small and Ministral as models that see; PDFs go through its OCR, not in here."""
+    return (
+        IMAGES
+        if name.startswith(("mistral-large", "mistral-medium", "mistral-small", "ministral-", "pixtral-"))
+        else ()
+    )
 
 
 _ENTRIES = (
@@ -85,6 +96,7 @@ def spec(model_id: str, wire_name: str) -> ModelSpec:
         price=Price(),
         thinks=known.thinks if known else wire_name.startswith("magistral-"),
         shows_thinking=False,
+        reads=_reads(wire_name),
     )
 
 

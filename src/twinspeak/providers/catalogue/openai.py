@@ -6,6 +6,7 @@ read in November 2026. A model that is not here can be used all the same; it get
 
 import re
 
+from twinspeak.domain.attachments import IMAGES, PDF
 from twinspeak.domain.credits import Price
 from twinspeak.domain.models import ModelSpec
 from twinspeak.providers.openai_request import Quirks
@@ -24,6 +25,9 @@ _REASONS = re.compile(r"gpt-([5-9]|\d\d)|o\d")
 _NO_NONE = ("low", "medium", "high", "xhigh")
 _FROM_NONE = ("none", *_NO_NONE)
 _ALL = (*_FROM_NONE, "max")
+
+_READS = (*IMAGES, PDF)
+"""Every model here sees. Of a compatible server's nobody knows: images are passed on, and it says so if it cannot."""
 
 _PLAIN = Quirks()
 _MODERN = Quirks(efforts=_ALL, sampling=False, sampling_at_none=True, tools_at_none=True)
@@ -46,6 +50,7 @@ def _model(name: str, label: str, window: int, output: int, quirks: Quirks, *, t
         price=Price(),
         takes_tools=tools,
         thinks=bool(quirks.efforts),
+        reads=_READS,
     )
 
 
@@ -116,6 +121,7 @@ def openai_spec(model_id: str, wire_name: str, *, vendor: bool = False) -> Model
             max_output=16_384 if vendor else 4_096,
             price=Price(),
             thinks=vendor and bool(openai_quirks(wire_name, vendor=True).efforts),
+            reads=_READS if vendor else IMAGES,
         )
     return ModelSpec(
         id=model_id,
@@ -127,6 +133,7 @@ def openai_spec(model_id: str, wire_name: str, *, vendor: bool = False) -> Model
         price=known.price,
         takes_tools=known.takes_tools or vendor,
         thinks=known.thinks,
+        reads=known.reads,
     )
 
 

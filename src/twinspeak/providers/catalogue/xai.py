@@ -6,6 +6,7 @@ answers: what stands here is ours. Models that reason refuse `stop`; 4.20 reason
 
 import re
 
+from twinspeak.domain.attachments import JPEG, PNG
 from twinspeak.domain.credits import Price
 from twinspeak.domain.models import ModelSpec
 from twinspeak.providers.openai_request import Quirks
@@ -33,8 +34,14 @@ def _model(name: str, label: str, window: int, quirks: Quirks) -> tuple[ModelSpe
         max_output=32_768,
         price=Price(),
         thinks=not quirks.stops,
+        reads=_reads(name),
     )
     return spec, quirks
+
+
+def _reads(name: str) -> tuple[str, ...]:
+    """Grok 4 sees, JPEG and PNG only; of the coding models the vendor does not say so."""
+    return (PNG, JPEG) if name.startswith("grok-4") else ()
 
 
 _ENTRIES = (
@@ -75,6 +82,7 @@ def spec(model_id: str, wire_name: str) -> ModelSpec:
         max_output=known.max_output if known else 16_384,
         price=Price(),
         thinks=not quirks(wire_name).stops,
+        reads=_reads(wire_name),
     )
 
 

@@ -119,7 +119,7 @@ class GatedRequest(Request):
         return "transfer-encoding" in headers or headers.get("content-length", "0").strip() != "0"
 
     def _check_headers(self, limits: BodyLimits) -> None:
-        declared = self._declared()
+        declared = self.declared
         if declared > limits.max_bytes and (declared > _DRAIN_BYTES or "expect" in self.headers):
             raise _too_large(limits)
         media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -130,7 +130,9 @@ class GatedRequest(Request):
         if self.headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise UnsupportedMediaType("Send the body without Content-Encoding.")
 
-    def _declared(self) -> int:
+    @property
+    def declared(self) -> int:
+        """The length that the headers give, 0 when they give none that is one."""
         length = self.headers.get("content-length", "").strip()[:19]
         return int(length) if length.isascii() and length.isdigit() else 0
 

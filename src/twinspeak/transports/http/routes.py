@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from twinspeak.domain.access import Verb
+from twinspeak.domain.errors import CallerError, PayloadTooLarge
 from twinspeak.transports.http import rate, schemas
 from twinspeak.transports.http.access import (
     OPERATOR,
@@ -65,20 +66,47 @@ class GatedRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def gated(request: Request) -> Response:
-            edge = services_of(request).edge
             checked = GatedRequest(request.scope, request.receive)
-            await checked.take(BodyLimits(max_bytes=edge.body_max_bytes, timeout_s=edge.body_timeout_s))
+            await self.take(checked)
             response = await handle(checked)
             rate.mark(request, response)
             return response
 
         return gated
 
+    async def take(self, request: GatedRequest) -> None:
+        """Let the body through the gate, or raise what is the matter with it."""
+        edge = services_of(request).edge
+        await request.take(BodyLimits(max_bytes=edge.body_max_bytes, timeout_s=edge.body_timeout_s))
 
-def router(tag: str, *, failures: tuple[int, ...] = (), public: bool = False) -> APIRouter:
+
+class FilesRoute(GatedRoute):
+    """A route whose body may hold files: a large one is read only for somebody who is signed in by a header.
+
+    Who it is comes first, so that strangers cannot make the server keep more of what they send than elsewhere.
+    """
+
+    async def take(self, request: GatedRequest) -> None:
+        """Do as other routes do with a body of their size, and with one that does not say its size."""
+        edge = services_of(request).edge
+        if request.declared <= edge.body_max_bytes:
+            return await super().take(request)
+        try:
+            await caller(request)
+        except CallerError as stranger:
+            try:
+                return await super().take(request)
+            except PayloadTooLarge:
+                raise stranger from None
+        return await request.take(BodyLimits(max_bytes=edge.question_max_bytes, timeout_s=edge.body_timeout_s))
+
+
+def router(tag: str, *, failures: tuple[int, ...] = (), public: bool = False, files: bool = False) -> APIRouter:
     """Return a router whose bodies pass the gate, under heading `tag` of the API documents.
 
-    `failures` are the statuses that all its routes can answer with; `public` says for all of them whom they let in.
+    `failures` are the statuses that all its routes can answer with; `public` says for all of them whom they let in;
+    `files` that their bodies may hold some.
     """
     declared = [PUBLIC] if public else []
-    return APIRouter(route_class=GatedRoute, tags=[tag], responses=schemas.failures(*failures), dependencies=declared)
+    kind = FilesRoute if files else GatedRoute
+    return APIRouter(route_class=kind, tags=[tag], responses=schemas.failures(*failures), dependencies=declared)

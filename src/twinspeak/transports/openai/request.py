@@ -14,6 +14,7 @@ from twinspeak.domain.errors import ValidationFailed
 from twinspeak.domain.ids import new_id, parse_uuid
 from twinspeak.domain.turn import Ask, Face, Sampling
 from twinspeak.transports import wire_names as wire
+from twinspeak.transports.attachments import attachments_from
 from twinspeak.transports.http.routes import origin_of, request_id
 from twinspeak.transports.question import LARGEST_NUMBER, object_id
 
@@ -21,12 +22,25 @@ _DEFAULT_MODEL = "pria"
 _MAX_STOPS = 4
 
 
+_FILES = ("image_url", "file")
+
+
+def _file(part: dict[str, Any]) -> tuple[str, str]:
+    inner: Any = part.get(str(part.get("type")))
+    given: dict[str, Any] = cast("dict[str, Any]", inner) if isinstance(inner, dict) else {"url": inner}
+    url, name = given.get("file_data") or given.get("url"), given.get("filename")
+    return url if isinstance(url, str) else "", name if isinstance(name, str) else ""
+
+
 def _role(value: Any) -> Any:
     return value or wire.ROLE_USER
 
 
 class ChatMessage(BaseModel):
-    """One message. Text comes from a string or from parts of type `text`; other parts are ignored."""
+    """One message. Text comes from a string or from parts of type `text`.
+
+    Of the last message of the user, parts of type `image_url` and `file` are read too; all others are ignored.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
@@ -40,6 +54,11 @@ class ChatMessage(BaseModel):
             texts: list[Any] = [part.get("text") for part in self.content if part.get("type", "text") == "text"]
             return "\n\n".join(text for text in texts if isinstance(text, str))
         return self.content or ""
+
+    @property
+    def files(self) -> list[tuple[str, str]]:
+        """The addresses and names of its images and files, "" where there is none."""
+        return [_file(part) for part in self.content or () if isinstance(part, dict) and part.get("type") in _FILES]
 
 
 class ChatCompletion(BaseModel):
@@ -65,14 +84,15 @@ class ChatCompletion(BaseModel):
         return (self.model_extra or {}).get(name)
 
     def ask(self, request: Request, caller: Caller) -> Ask:
-        """Return what the engine is asked. Raises ValidationFailed, InvalidId."""
-        question, history = self._split()
+        """Return what the engine is asked. Raises ValidationFailed, InvalidId, PayloadTooLarge."""
+        asked, history = self._split()
         named = header(request, wire.INSTITUTION_HEADERS)
         return Ask(
             turn_id=new_id(),
             caller=caller,
             face=Face.OPENAI,
-            question=question,
+            question=asked.text,
+            attachments=attachments_from(asked.files, "messages"),
             institution_public_id=named,
             institution_hint=None if named else parse_uuid(self.model or ""),
             assistant_id=object_id(header(request, wire.ASSISTANT_HEADERS), wire.ASSISTANT_HEADERS[0]),
@@ -84,7 +104,7 @@ class ChatCompletion(BaseModel):
             request_id=request_id(request),
         )
 
-    def _split(self) -> tuple[str, tuple[Exchange, ...]]:
+    def _split(self) -> tuple[ChatMessage, tuple[Exchange, ...]]:
         """Return the last user message, and what was said before it, strictly alternating.
 
         One without text is refused: answering the question before it instead would answer something nobody asked.
@@ -99,7 +119,7 @@ class ChatCompletion(BaseModel):
             for message in self.messages[:last]
             if message.role in (wire.ROLE_USER, wire.ROLE_ASSISTANT) and message.text.strip()
         ]
-        return self.messages[last].text, alternate(said)
+        return self.messages[last], alternate(said)
 
     def _sampling(self) -> Sampling:
         limit = self.field("max_completion_tokens") or self.field("max_tokens")

@@ -20,7 +20,7 @@ from twinspeak.transports.openai.request import ChatCompletion
 from twinspeak.transports.services import Streaming
 from twinspeak.transports.stream import EventStream, Pacer, paced
 
-ROUTER = router("Questions", failures=turns.FAILURES)
+ROUTER = router("Questions", failures=turns.FAILURES, files=True)
 
 _CHUNK = '{"id":"chatcmpl-6920","object":"chat.completion.chunk","created":1763717400,"model":"pria","choices":[%s]}'
 _EXAMPLE = "".join(

@@ -13,7 +13,7 @@ from twinspeak.transports.http.routes import SignedIn, router, services_of
 from twinspeak.transports.question import Question
 from twinspeak.transports.rest.models import CreditRates, rates
 
-ROUTER = router("Questions", failures=(401, 403, 404, 429, 503))
+ROUTER = router("Questions", failures=(401, 403, 404, 429, 503), files=True)
 
 
 class Estimate(BaseModel):

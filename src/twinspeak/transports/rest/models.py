@@ -35,6 +35,7 @@ class Model(BaseModel):
     max_output: int = Field(serialization_alias="maxOutput", description="Tokens.")
     tools: bool
     thinking: bool
+    reads: list[str] = Field(examples=[["image/png", "application/pdf"]], description="Media types of `attachments`.")
     credits_per_10k_tokens: CreditRates = Field(serialization_alias="creditsPer10kTokens")
 
 
@@ -63,6 +64,7 @@ def _shown(spec: ModelSpec, default_id: str) -> Model:
         max_output=spec.max_output,
         tools=spec.takes_tools,
         thinking=spec.thinks,
+        reads=list(spec.reads),
         credits_per_10k_tokens=rates(spec.price),
     )
 

@@ -16,7 +16,7 @@ from twinspeak.transports.http import errors
 from twinspeak.transports.http.routes import SignedIn, request_id, router, services_of
 from twinspeak.transports.question import Question
 
-ROUTER = router("Questions", failures=turns.FAILURES)
+ROUTER = router("Questions", failures=turns.FAILURES, files=True)
 
 
 class Reply(BaseModel):

@@ -20,7 +20,7 @@ from twinspeak.transports.question import Question, object_id
 from twinspeak.transports.sse.render import Renderer
 from twinspeak.transports.stream import EventStream, Pacer, paced
 
-ROUTER = router("Questions", failures=turns.FAILURES)
+ROUTER = router("Questions", failures=turns.FAILURES, files=True)
 
 _EXAMPLE = (
     'data: {"type":"connected","message":"Stream connected","turnId":"6920a1b2c3d4e5f60718293a"}\n\n'
