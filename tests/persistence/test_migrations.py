@@ -61,6 +61,18 @@ def _plain(part: Any) -> str:
     return str(part)
 
 
+def _comparable(name: str | None, kind: str, _parents: object) -> bool:
+    """Leave out SQLite's index of words, which is no table to SQLAlchemy; the comparison above has seen it."""
+    return not (kind == "table" and (name or "").startswith("turn_search"))
+
+
+def _differences(context: MigrationContext) -> list[Any]:
+    """Leave out the index that PostgreSQL has alone, where the database is not PostgreSQL."""
+    found = compare_metadata(context, metadata)
+    alone = {"ix_turns_words"} if context.dialect.name == "sqlite" else set[str]()
+    return [one for one in found if getattr(one[1], "name", None) not in alone]
+
+
 def test_a_migrated_database_is_what_the_tables_say(url: str, tmp_path: Path) -> None:
     migrate(url)
     created = databases.url_for(tmp_path / "created", empty=True)
@@ -70,8 +82,8 @@ def test_a_migrated_database_is_what_the_tables_say(url: str, tmp_path: Path) ->
     assert schema(url) == schema(created)
     assert "postgresql_where" in str(schema(url)) or "sqlite_where" in str(schema(url))
     with engine_of(url).connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, metadata) == []
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "include_name": _comparable})
+        assert _differences(context) == []
 
 
 def test_the_listed_revisions_are_the_scripts(url: str) -> None:

@@ -103,7 +103,8 @@ class TestHistory:
         assert found(history_id=ids[2]) == [ids[2]]
         assert found(search="QUESTION 3") == [ids[3]]
         assert found(search="answer to question 4") == [ids[4]]
-        assert found(search="100%") == found(search="question_3") == found(search="\\") == []
+        assert found(search="question_3") == [ids[3]]
+        assert found(search="100%") == found(search="%") == found(search="\\") == []
 
     async def test_before_and_after_exclude_their_moment(self, world: World) -> None:
         scope = own(world.ada, world.oak)

@@ -1,6 +1,19 @@
 """The columns, checks and tables that `tables.py` is made of."""
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, ForeignKey, Integer, MetaData, Table
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    event,
+)
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.schema import SchemaItem
 
 from twinspeak.persistence.text import Words
@@ -17,6 +30,15 @@ metadata = MetaData(
 
 BIG_ID = BigInteger().with_variant(Integer, "sqlite")
 """A counting key: only INTEGER counts by itself on SQLite."""
+
+
+WORDS_TYPE = Text().with_variant(TSVECTOR(), "postgresql")
+"""Of `turns.words`, which PostgreSQL alone fills: see `fulltext.py`."""
+CREATE_SEARCH = DDL(
+    "CREATE VIRTUAL TABLE turn_search USING fts5(words, content='', detail=none, columnsize=0, tokenize='ascii')"
+)
+"""SQLite's index of the same, by `turns.number`. It keeps no texts."""
+event.listen(metadata, "after_create", CREATE_SEARCH.execute_if(dialect="sqlite"))
 
 
 def id_(name: str = "id") -> Column[str]:

@@ -16,8 +16,8 @@ from sqlalchemy import (
     text,
 )
 
-from twinspeak.persistence import identity_tables
-from twinspeak.persistence.columns import BIG_ID, metadata
+from twinspeak.persistence import conversation_tables, identity_tables
+from twinspeak.persistence.columns import BIG_ID, WORDS_TYPE, metadata
 from twinspeak.persistence.columns import flag as _flag
 from twinspeak.persistence.columns import id_ as _id
 from twinspeak.persistence.columns import int_ as _int
@@ -267,11 +267,15 @@ turns = _table(
     _ref("payer_wallet_id", "wallets"),
     _time("created"),
     _time("ended", null=True),
+    Column("number", BigInteger, nullable=False, default=0, server_default="0"),
+    Column("words", WORDS_TYPE, nullable=True),
     _one_of("state", "running", "done", "cancelled", "failed", "refused", "interrupted"),
     UniqueConstraint("id", "institution_id"),
     Index(None, "institution_id", "user_id", "created"),
     Index(None, "institution_id", "user_id", "course_id", "created"),
     Index(None, "assistant_id"),
+    Index(None, "number"),
+    Index("ix_turns_words", "words", postgresql_using="gin").ddl_if(dialect="postgresql"),
     # Few rows run at a time, out of millions: an index of all states would grow with history for nothing.
     Index("ix_turns_running", "lease_until", sqlite_where=_RUNNING, postgresql_where=_RUNNING),
     tenant="own",
@@ -286,25 +290,6 @@ turn_details = _table(
     _text("tools", "[]"),
     _text("passages", "[]"),
     ForeignKeyConstraint(["turn_id", "institution_id"], ["turns.id", "turns.institution_id"]),
-    tenant="own",
-)
-
-feedbacks = _table(
-    "feedbacks",
-    _id(),
-    _ref("institution_id", "institutions", null=True),
-    _ref("user_id", "users"),
-    _ref("turn_id", "turns", null=True),
-    _text("comment"),
-    _word("thumb", ""),
-    _text("context", "{}"),
-    _word("status", "active"),
-    _time("created"),
-    _one_of("thumb", "", "up", "down"),
-    _one_of("status", "active", "deleted"),
-    ForeignKeyConstraint(["turn_id", "institution_id"], ["turns.id", "turns.institution_id"]),
-    Index(None, "institution_id", "created"),
-    Index(None, "user_id", "created"),
     tenant="own",
 )
 
@@ -384,5 +369,5 @@ chunks = _table(
 TENANT_TABLES: dict[str, Table] = {name: table for name, table in metadata.tables.items() if "tenant" in table.info}
 """What the hook in `scope.py` watches."""
 
-TABLES_ELSEWHERE = (identity_tables,)
+TABLES_ELSEWHERE = (conversation_tables, identity_tables)
 """Modules that add to the same metadata: whoever has this one has all tables."""

@@ -32,6 +32,11 @@ class Ada:
     def user(self) -> Any:
         return type("U", (), {"id": self.caller.user_id})()
 
+    async def somebody_else(self) -> Caller:
+        """Return another member of oak."""
+        self.stage.join(self.stage.person("bob@example.org"), self.oak)
+        return await self.stage.caller("bob@example.org")
+
     async def post(self, path: str, body: Any = None) -> Any:
         return await self.client.post(f"/api/user/{path}", headers=self.header, json=body or {})
 

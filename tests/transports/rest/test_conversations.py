@@ -9,7 +9,8 @@ from tests.transports.rest.conftest import refusal
 from twinspeak.domain.clock import iso
 from twinspeak.domain.ids import new_id
 from twinspeak.domain.turn import Face, TurnState
-from twinspeak.persistence.tables import feedbacks, turns
+from twinspeak.persistence.conversation_tables import feedbacks
+from twinspeak.persistence.tables import turns
 
 # -- institution: three states ----------------------------------------------------------------------------------------
 

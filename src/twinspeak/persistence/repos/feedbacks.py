@@ -8,9 +8,9 @@ from sqlalchemy import insert
 from twinspeak.domain.caller import Scope
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.ids import new_id
+from twinspeak.persistence.conversation_tables import feedbacks
 from twinspeak.persistence.db import Tx
 from twinspeak.persistence.scope import scoped
-from twinspeak.persistence.tables import feedbacks
 
 
 def add(tx: Tx, scope: Scope, *, comment: str, thumb: str, turn_id: str | None, context: dict[str, Any]) -> str:

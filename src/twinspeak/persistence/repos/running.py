@@ -15,6 +15,7 @@ from twinspeak.domain.caller import Scope
 from twinspeak.domain.credits import FREE, Price, Usage
 from twinspeak.domain.errors import Conflict
 from twinspeak.domain.turn import Settlement, Snapshot, TurnEnd, TurnPlan, TurnState
+from twinspeak.persistence import fulltext
 from twinspeak.persistence.db import Tx
 from twinspeak.persistence.faults import is_duplicate
 from twinspeak.persistence.scope import SYSTEM, ScopedStatement, scoped
@@ -32,7 +33,15 @@ _INSERT = ScopedStatement(insert(turns))
 _INSERT_DETAILS = ScopedStatement(insert(turn_details))
 _STATE = scoped(
     SYSTEM,
-    select(turns.c.state, turns.c.institution_id, turns.c.user_id, turns.c.payer_wallet_id, turns.c.settlement)
+    select(
+        turns.c.state,
+        turns.c.institution_id,
+        turns.c.user_id,
+        turns.c.payer_wallet_id,
+        turns.c.settlement,
+        turns.c.question,
+        turns.c.number,
+    )
     .where(turns.c.id == bindparam("turn"))
     .with_for_update(key_share=True),
 )
@@ -58,7 +67,7 @@ _SWITCH = scoped(
 _END_COLUMNS = (
     "state", "output", "usage_input", "usage_cached", "usage_completion", "usage_estimated", "credits", "success",
     "moderated", "stop_reason", "failure", "settlement", "has_thinking", "thinking_count", "duration_ms",
-    "first_token_ms", "ended",
+    "first_token_ms", "ended", "words",
 )  # fmt: skip
 _END = scoped(SYSTEM, update(turns).where(*_OF_TURN).values({name: bindparam(f"new_{name}") for name in _END_COLUMNS}))
 _ABANDONED = scoped(
@@ -109,6 +118,8 @@ class Found(msgspec.Struct, frozen=True):
     scope: Scope
     payer_wallet_id: str
     settlement: str | None
+    question: str
+    number: int
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -171,6 +182,7 @@ def begin(tx: Tx, plan: TurnPlan, begun: Begun) -> None:
         "created": begun.created,
         "lease_until": begun.lease_until,
         "payer_wallet_id": begun.payer_wallet_id,
+        "number": fulltext.number_of(begun.created, plan.ask.turn_id),
     }
     try:
         tx.scoped(scope, _INSERT, row)
@@ -215,6 +227,8 @@ def find(tx: Tx, turn_id: str) -> Found | None:
         scope=Scope(user_id=row.user_id, institution_id=row.institution_id),
         payer_wallet_id=row.payer_wallet_id,
         settlement=row.settlement,
+        question=row.question,
+        number=row.number,
     )
 
 
@@ -262,8 +276,11 @@ def end(tx: Tx, end: TurnEnd, found: Found, settlement: Settlement, *, now: int)
         "duration_ms": end.duration_ms,
         "first_token_ms": end.first_token_ms,
         "ended": now,
+        "words": fulltext.column_of(tx, found.scope.user_id or "", found.question, end.output),
     }
     tx.run(_END, {"turn": end.turn_id, **{f"new_{name}": value for name, value in values.items()}})
+    if end.state is not TurnState.REFUSED:
+        fulltext.index(tx, found.number, found.scope.user_id or "", found.question, end.output)
     if end.thinking or end.tools or end.passages:
         details = {
             "turn_id": end.turn_id,

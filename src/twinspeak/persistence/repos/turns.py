@@ -11,6 +11,7 @@ from twinspeak.domain.caller import Scope
 from twinspeak.domain.conversation import Exchange
 from twinspeak.domain.credits import Usage
 from twinspeak.domain.turn import Failure, Passage, Settlement, ThinkingPart, ToolUse, TurnRecord, TurnState
+from twinspeak.persistence import fulltext
 from twinspeak.persistence.db import Tx, as_dict
 from twinspeak.persistence.scope import SYSTEM, ScopedStatement, scoped
 from twinspeak.persistence.tables import assistants, institutions, memberships, turn_details, turns
@@ -23,14 +24,14 @@ REPLAYED = ("done", "cancelled", "interrupted")
 LIST_LIMIT = 100
 LIST_LIMIT_MAX = 1000
 SEARCH_MAX = 1000
-"""Characters of a search that are looked for; SQLite refuses patterns of more than some 50,000 bytes."""
+"""Characters of a search that are looked at."""
 
 
 class HistoryFilter(msgspec.Struct, frozen=True):
     """Which records (reference 4.1). `before` and `after` are epoch milliseconds, both exclusive.
 
-    `search` is free text over question and answer, letter case does not count. `limit` is clamped to 1..1000. `faces`
-    are those that a question may have come in by; `favorites` asks for favourites alone.
+    `search` is words of question and answer, all of which must be there: see `domain.searching`. `limit` is clamped to
+    1..1000. `faces` are those that a question may have come in by; `favorites` asks for favourites alone.
     """
 
     limit: int = LIST_LIMIT
@@ -125,18 +126,20 @@ def record(tx: Tx, scope: Scope, turn_id: str) -> TurnRecord | None:
 
 def history(tx: Tx, scope: Scope, wanted: HistoryFilter) -> list[TurnRecord]:
     """Return records of the scope's user, oldest first: the newest `limit` of those that match (reference 4.1)."""
-    return _listed(tx, scope, select(*_RECORD), wanted)
+    return _listed(tx, scope, select(*_RECORD), wanted, scope.user_id or "")
 
 
 def history_everywhere(tx: Tx, user_id: str, wanted: HistoryFilter) -> list[TurnRecord]:
     """As `history`, of all the twins that the user is an active member of, and of the personal space."""
-    return _listed(tx, SYSTEM, _everywhere(*_RECORD, user_id=user_id), wanted)
+    return _listed(tx, SYSTEM, _everywhere(*_RECORD, user_id=user_id), wanted, user_id)
 
 
 def count_everywhere(tx: Tx, user_id: str, wanted: HistoryFilter) -> tuple[int, int]:
     """Return how many records `history_everywhere` would find without its limit, and how many there are at all."""
     counted = _everywhere(func.count(), user_id=user_id).where(*_SHOWN)
-    return tx.value(scoped(SYSTEM, counted.where(*_matching(wanted)))), tx.value(scoped(SYSTEM, counted))
+    matching = _found(tx, counted.where(*_matching(wanted)), wanted, user_id)
+    matched = 0 if matching is None else tx.value(scoped(SYSTEM, matching.order_by(None)))
+    return matched, tx.value(scoped(SYSTEM, counted))
 
 
 def _everywhere(*columns: Any, user_id: str) -> Select[*tuple[Any, ...]]:  # noqa: ANN401 -- whatever can be selected
@@ -144,10 +147,23 @@ def _everywhere(*columns: Any, user_id: str) -> Select[*tuple[Any, ...]]:  # noq
     return select(*columns).select_from(_WITH_HOME).where(turns.c.user_id == user_id, _AT_HOME)
 
 
-def _listed(tx: Tx, scope: Scope, statement: Select[*tuple[Any, ...]], wanted: HistoryFilter) -> list[TurnRecord]:
+def _found(
+    tx: Tx, statement: Select[*tuple[Any, ...]], wanted: HistoryFilter, user_id: str
+) -> Select[*tuple[Any, ...]] | None:
+    """Limit a statement to what is searched for, if anything is, newest first; None when that can be in no record."""
+    if not wanted.search:
+        return statement.order_by(*_NEWEST_FIRST)
+    return fulltext.found(tx, statement, user_id, wanted.search[:SEARCH_MAX])
+
+
+def _listed(
+    tx: Tx, scope: Scope, statement: Select[*tuple[Any, ...]], wanted: HistoryFilter, user_id: str
+) -> list[TurnRecord]:
     limit = max(1, min(wanted.limit, LIST_LIMIT_MAX))
-    found = statement.where(*_SHOWN, *_matching(wanted)).order_by(*_NEWEST_FIRST).limit(limit)
-    rows = tx.all(scoped(scope, found))
+    found = _found(tx, statement.where(*_SHOWN, *_matching(wanted)), wanted, user_id)
+    if found is None:
+        return []
+    rows = tx.all(scoped(scope, found.limit(limit)))
     if not rows:
         return []
     by_turn = {row.turn_id: row for row in tx.scoped(scope, _LIST_DETAILS, {"ids": [row.id for row in rows]})}
@@ -187,9 +203,6 @@ def _matching(wanted: HistoryFilter) -> Iterable[ColumnElement[bool]]:
         yield turns.c.face.in_(wanted.faces)
     if wanted.favorites:
         yield turns.c.favorite.is_(True)
-    if wanted.search:
-        words = wanted.search[:SEARCH_MAX]
-        yield turns.c.question.icontains(words, autoescape=True) | turns.c.output.icontains(words, autoescape=True)
 
 
 def personas(tx: Tx, rows: Sequence[Row[Any]]) -> dict[str, Assistant]:

@@ -1,0 +1,67 @@
+"""Search in history by an index: FTS5 of SQLite, GIN of PostgreSQL, both over words that we cut (`domain.searching`).
+
+Every word is stored with a short key of its owner in front, so that a look-up reads the postings of one person alone,
+however many others use the word. The key saves work and guards nothing: the statement keeps its scope.
+"""
+
+import base64
+import hashlib
+from typing import Any
+
+from sqlalchemy import Select, TextClause, cast, column, literal, table, text
+from sqlalchemy.dialects.postgresql import TSQUERY
+
+from twinspeak.domain.searching import asked_for, words_of
+from twinspeak.persistence.db import Tx
+from twinspeak.persistence.tables import turns
+
+_search = table("turn_search", column("rowid"), column("turn_search"))
+"""All of it is a hidden column of its own name."""
+_INSERT: TextClause = text("INSERT INTO turn_search (rowid, words) VALUES (:number, :words)")
+
+
+def number_of(created: int, turn_id: str) -> int:
+    """Return a turn's number in the index: in order of time, and of turns of one millisecond in that of their ids."""
+    return (created << 20) | int(turn_id[-5:], 16)
+
+
+def column_of(tx: Tx, user_id: str, *texts: str) -> str | None:
+    """Return what `turns.words` holds of an ended turn: None where `index` is the way."""
+    return None if tx.connection.dialect.name == "sqlite" else in_column(user_id, *texts)
+
+
+def in_column(user_id: str, *texts: str) -> str:
+    """Return a turn's words as PostgreSQL's column takes them."""
+    return " ".join(f"'{word}'" for word in _keyed(user_id, texts))
+
+
+def index(tx: Tx, number: int, user_id: str, *texts: str) -> None:
+    """Add an ended turn to SQLite's index; where the words are a column of the turn, there is nothing to add."""
+    if tx.connection.dialect.name == "sqlite":
+        tx.run(_INSERT, {"number": number, "words": " ".join(_keyed(user_id, texts))})
+
+
+def found(tx: Tx, statement: Select[*tuple[Any, ...]], user_id: str, wanted: str) -> Select[*tuple[Any, ...]] | None:
+    """Limit a statement on a person's turns to those with all words of `wanted`, newest first; None without words."""
+    words = asked_for(wanted)
+    if not words:
+        return None
+    key = _key(user_id)
+    if tx.connection.dialect.name == "sqlite":
+        query = " AND ".join(f'"{key}{word}"{" *" if open_ended else ""}' for word, open_ended in words)
+        narrowed = statement.where(turns.c.number == _search.c.rowid, _search.c.turn_search.op("MATCH")(literal(query)))
+        # The index's own order: it is read from its end, and no further than the limit.
+        return narrowed.order_by(_search.c.rowid.desc())
+    query = " & ".join(f"'{key}{word}'{':*' if open_ended else ''}" for word, open_ended in words)
+    matching = turns.c.words.op("@@")(cast(literal(query), TSQUERY))
+    return statement.where(matching).order_by(turns.c.number.desc())
+
+
+def _keyed(user_id: str, texts: tuple[str, ...]) -> list[str]:
+    key = _key(user_id)
+    return [key + word for word in words_of(texts)]
+
+
+def _key(user_id: str) -> str:
+    digest = hashlib.blake2b(user_id.encode(), digest_size=5).digest()
+    return base64.b32encode(digest).decode().lower()
