@@ -35,10 +35,11 @@ def _idle(product: Product) -> Line:
 
 
 def _open(stage: Stage, product: Product, count: int, name: str, face: Face) -> Line:
-    answer = Answer(words=200, interval=5, stall=50)
+    # Slow enough that nobody falls behind: pieces that were merged are frames that a client waits for in vain.
+    answer = Answer(words=200, interval=40, stall=50)
     job = Job(
         url=product.url, face=face, answer=answer, streams=count, stagger_s=2, tokens=product.tokens, hold="open",
-        at_frame=40,
+        at_frame=25,
     )  # fmt: skip
     stage.warm_up(Job(url=product.url, face=face, answer=Answer(), streams=2, tokens=product.tokens))
     each, seen = per_stream_kb(stage, product.pid, job)
@@ -52,7 +53,7 @@ def per_stream_kb(stage: Stage, pid: int, job: Job) -> tuple[float, Seen]:
     """Return by how much the server grows for each stream that a job holds open."""
     before = sample.memory(pid).rss
     seen = stage.run(job)
-    time.sleep(0.5)
+    time.sleep(1.5)
     grown = sample.memory(pid).rss - before
     stage.release()
     return grown / max(1, seen.turns), seen
