@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -70,6 +71,7 @@ class SocketFollower:
     tabs: list[Tab] = field(default_factory=list)
     answer: Answer | None = None
     turn_id: str = ""
+    number: int = field(default_factory=count().__next__)
 
     async def follow(self) -> None:
         async with Network(self.here.server.url, self._budget) as network, asyncio.TaskGroup() as group:
@@ -129,7 +131,7 @@ class SocketFollower:
     @property
     def client_id(self) -> str:
         """What tells the server which tab this is."""
-        return f"tab-{id(self)}"
+        return f"tab-{self.number}"
 
     def _mine(self, tab: Tab) -> list[dict[str, Any]]:
         """Return what a tab was told of the turn that this one asked for: it may have adopted others too."""
