@@ -7,9 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests import databases
+
+# Rich's tracebacks, the default, print every local variable: a minute for one.
+structlog.configure(processors=[structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)])
 
 # The same examples on every run, so that a red build is somebody's change; `make verify` looks for new ones.
 settings.register_profile(

@@ -19,12 +19,12 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJfaWQiOiIxIn0.c2lnbmF0dXJl"
 def restore_logging() -> Iterator[None]:
     """Put the process's logging back as it was."""
     root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    handlers, level, ours = list(root.handlers), root.level, structlog.get_config()
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
+    structlog.configure(**ours)
     structlog.contextvars.clear_contextvars()
 
 
@@ -126,3 +126,9 @@ def test_auto_is_json_when_nobody_looks():
     logs.configure("auto", "info", stream)
     logs.get("http").info("hello", number=1 << 70, half="\ud83d")
     assert written(stream)[0]["number"] == 1 << 70
+
+
+def test_a_stream_that_is_gone_takes_nobody_down():
+    stream = to_json()
+    stream.close()
+    logs.get("http").info("said into the void")

@@ -19,7 +19,7 @@ from twinspeak.providers.refusals import Refusal, failure_of, refusal_from
 _ERROR_BYTES = 65_536
 _ERROR_S = 5.0
 
-_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class Endpoint(msgspec.Struct, frozen=True):

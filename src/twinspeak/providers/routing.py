@@ -24,7 +24,7 @@ from twinspeak.providers.circuit import Circuits, Outcome, Ticket
 from twinspeak.providers.gate import Gate
 from twinspeak.providers.refusals import Refusal, Refused
 
-_log: structlog.stdlib.BoundLogger = structlog.get_logger()
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class Policy(msgspec.Struct, frozen=True):

@@ -63,6 +63,9 @@ _LOOKS_SECRET = re.compile(
     re.IGNORECASE,
 )
 
+_PLAIN = re.compile(r"[0-9a-f]{1,24}|[a-z]{1,15}|[0-9.]{1,15}", re.ASCII)
+"""Ids of ours, words and addresses, which are most of what is logged and hold no secret: looked at no further."""
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -97,6 +100,12 @@ def is_secret_name(name: str) -> bool:
     return words[-1] == "token" or not _SECRET_WORDS.isdisjoint(words) or not _SECRET_PAIRS.isdisjoint(pairs)
 
 
+@lru_cache(1_024)
+def is_content_name(name: str) -> bool:
+    """Tell whether a field called `name` holds people's words."""
+    return name.lower() in _CONTENT
+
+
 def redact_value(name: str, value: object, depth: int = 0) -> object:
     """Return what may be logged of `value` in field `name`: plain JSON types only.
 
@@ -107,10 +116,10 @@ def redact_value(name: str, value: object, depth: int = 0) -> object:
         return value if not _is_certainly_secret(name) or value is None else HIDDEN
     if is_secret_name(name):
         return HIDDEN
-    if name.lower() in _CONTENT:
+    if is_content_name(name):
         return _size(value)
     if isinstance(value, str):
-        return redact_text(value)
+        return value if _PLAIN.fullmatch(value) else redact_text(value)
     return _redact_other(value, depth)
 
 
