@@ -2,12 +2,12 @@
 
 import msgspec
 
-from tests.engine.fakes import a_passage, a_plan, an_ask
+from tests.engine.fakes import World, a_passage, a_plan, an_ask
 from twinspeak.domain.assistant import Assistant
 from twinspeak.domain.conversation import Exchange
 from twinspeak.domain.institution import Institution
 from twinspeak.domain.turn import AssistantMessage, Opaque, ToolCall, UserMessage
-from twinspeak.engine import prompt
+from twinspeak.engine import prompt, window
 
 TWIN = Institution(id="1" * 24, public_id="", name="Larkfield", ai_name="Lark", prompt="Be brief.")
 
@@ -15,11 +15,11 @@ TWIN = Institution(id="1" * 24, public_id="", name="Larkfield", ai_name="Lark", 
 def test_what_a_provider_wants_back_counts_once():
     said = AssistantMessage(text="x" * 400)
     state = Opaque("fake", {"text": "x" * 400, "data": "y" * 4_000})
-    plain = prompt.message_tokens(said)
-    assert prompt.message_tokens(msgspec.structs.replace(said, state=(Opaque("fake", "x"),))) == plain
-    assert 1_100 <= prompt.message_tokens(msgspec.structs.replace(said, state=(state,))) < 1_150
+    plain = window.message_tokens(said)
+    assert window.message_tokens(msgspec.structs.replace(said, state=(Opaque("fake", "x"),))) == plain
+    assert 1_100 <= window.message_tokens(msgspec.structs.replace(said, state=(state,))) < 1_150
     call = ToolCall(call_id="c", name="f", arguments={}, state=state)
-    assert prompt.message_tokens(msgspec.structs.replace(said, tool_calls=(call,))) >= 1_100
+    assert window.message_tokens(msgspec.structs.replace(said, tool_calls=(call,))) >= 1_100
 
 
 def test_fragments_stand_in_order():
@@ -68,3 +68,15 @@ def test_what_is_held_before_the_search_covers_the_prompt_after_it():
     plan = a_plan(an_ask(), search_vault=True)
     passages = [msgspec.structs.replace(a_passage(n), text="word " * 300) for n in range(1, plan.passages_limit + 1)]
     assert prompt.tokens_before_search(plan) >= prompt.build(plan, passages).tokens
+
+
+async def test_what_a_model_was_sent_is_kept_by_name_but_for_the_passages():
+    world = World()
+    world.retriever.passages = [a_passage(1)]
+    turn = world.start(institution=TWIN, search_vault=True)
+    await turn.ended()
+    kept = world.end(turn).prompt
+    assert [name for name, _ in kept.fragments] == ["identity", "twin", "context"]
+    assert dict(kept.fragments)["twin"] == "Be brief."
+    assert kept.messages == 1
+    assert kept.tokens > 0

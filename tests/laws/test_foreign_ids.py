@@ -98,6 +98,7 @@ PLACES: dict[str, dict[str, str]] = {
     "GET /api/user/history/{id}/thinking": {"path id": "turn"},
     "GET /api/user/history/{id}/sources": {"path id": "turn"},
     "PUT /api/user/history/{id}": {"path id": "turn"},
+    "GET /api/admin/history/{id}/prompt": {"path id": "record"},
     "POST /api/user/feedback": {"body historyId": "turn"},
     "POST /api/user/assistant": {"body institution": "twin"},
     "GET /api/user/assistant/{id}": {"path id": "assistant"},
@@ -211,6 +212,7 @@ async def owning(here: World, person: Person, gate: asyncio.Event) -> AsyncGener
             "course": [course],
             "assistant": made,
             "turn": [ended.turn_id, running.headers["x-turn-id"]],
+            "record": [ended.turn_id, running.headers["x-turn-id"]],
             "socket": [tab.sid],
             "session": [_session_of(person.token)],
             "user": [profile["_id"]],
@@ -265,6 +267,7 @@ UNKNOWN: dict[str, Any] = {
     "course": 1_699_999_999_999,
     "assistant": new_id(),
     "turn": new_id(),
+    "record": new_id(),
     "socket": "AAAAAAAAAAAAAAAAAAAA",
     "cursor": f"{new_id()}-0-0-0-0",
 }

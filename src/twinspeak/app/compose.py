@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from twinspeak.app.faces import Core, Faces, build
 from twinspeak.app.offline import Ground
+from twinspeak.app.writing import ModelWriter
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.errors import CodedError
 from twinspeak.domain.ids import new_id
@@ -30,6 +31,7 @@ from twinspeak.providers.vendors import Keys, configured
 from twinspeak.services.asking import Resolver
 from twinspeak.services.auth import Auth
 from twinspeak.services.rate_limits import RateLimits, Rule
+from twinspeak.services.remembering import Summaries
 from twinspeak.services.turn_store import TurnStore
 from twinspeak.settings import Settings
 from twinspeak.telemetry.metrics import Metrics
@@ -82,6 +84,7 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
             tools=tools,
             models=models,
             observer=TurnTelemetry(metrics),
+            summarizer=Summaries(ground.db, models, ModelWriter(models)),
         )
         turns = TurnRegistry(ports, _limits(settings), keep_s=settings.turn_log_keep_s)
         auth.revocations.tell(turns.revoke, turns.leave)
@@ -104,11 +107,7 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
         for work, name in ((watchdog.run(), "watchdog"), (mailer.run(), "mailer")):
             background.spawn_forever(work, name=name)
         background.spawn_forever(_reap_forever(store, turns, settings.turn_lease_s / 2), name="reaper")
-        stack.push_async_callback(background.aclose)
-        stack.push_async_callback(mailer.flush, _LONGEST_FAREWELL_S)
-        stack.push_async_callback(faces.hub.aclose)
-        stack.push_async_callback(turns.aclose)
-        stack.push_async_callback(turns.drain, 0)
+        _close_in_order(stack, background, mailer, faces, turns)
         yield Running(
             asgi=faces.asgi,
             turns=turns,
@@ -116,6 +115,17 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
             metrics=metrics,
             drain=lambda: background.spawn(_drain(turns, faces, settings.drain_s), name="drain"),
         )
+
+
+def _close_in_order(
+    stack: AsyncExitStack, background: Supervisor, mailer: Mailer, faces: Faces, turns: TurnRegistry
+) -> None:
+    """Say what is closed on leaving; what is pushed last comes first: the turns end while all else still works."""
+    stack.push_async_callback(background.aclose)
+    stack.push_async_callback(mailer.flush, _LONGEST_FAREWELL_S)
+    stack.push_async_callback(faces.hub.aclose)
+    stack.push_async_callback(turns.aclose)
+    stack.push_async_callback(turns.drain, 0)
 
 
 async def _drain(turns: TurnRegistry, faces: Faces, patience_s: float) -> None:

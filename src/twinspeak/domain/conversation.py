@@ -1,6 +1,6 @@
 """Conversations: a client-chosen number, and the exchanges replayed from it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
@@ -17,10 +17,11 @@ class CourseRef(msgspec.Struct, frozen=True):
 
 
 class Exchange(msgspec.Struct, frozen=True):
-    """One question and its answer, as they go back into a prompt."""
+    """One question and its answer, as they go back into a prompt; `turn_id` where the older ones are counted by it."""
 
     question: str
     answer: str
+    turn_id: str = ""
 
 
 def course_name_from(question: str) -> str:
@@ -62,23 +63,87 @@ DIGEST_QUESTION_CHARS = 200
 DIGEST_ANSWER_CHARS = 400
 DIGEST_HEAD = "Earlier in this conversation, shortened:"
 DIGEST_REPLY = "I remember."
+SUMMARY_CHARS = 4_000
+"""Characters of a summary that are kept."""
+_LINE_CHARS = 600
+_VERBATIM_SHARE = 3, 4
+"""Of the room for a conversation that has to be compacted, how much its newest exchanges may take as they are."""
 
 
-def recall(exchanges: Sequence[Exchange]) -> tuple[Exchange, ...]:
+class Summary(msgspec.Struct, frozen=True):
+    """What a model made of a conversation up to and with the turn `until`."""
+
+    text: str
+    until: str
+
+
+def recall(
+    exchanges: Sequence[Exchange], summary: Summary | None = None, *, compact: bool = True
+) -> tuple[Exchange, ...]:
     """Return what goes back into a prompt of the remembered `exchanges`, oldest first (reference 3.7).
 
-    Up to 5 go as they are; of more, the last 3 do, and one exchange in front of them holds the older ones shortened,
-    by rule and not by a model: it costs nothing, and it is the same every time.
+    Up to 5 go as they are; of more, the last 3 do, and one exchange in front of them holds the older ones: a model's
+    `summary` of as many as it covers, the rest shortened by rule, which costs nothing and is the same every time.
     """
-    if len(exchanges) <= VERBATIM_UP_TO:
+    if len(exchanges) <= VERBATIM_UP_TO or not compact:
+        return tuple(_plain(exchange) for exchange in exchanges)
+    last = exchanges[-VERBATIM_OF_MORE:]
+    lines = [_line(exchange, DIGEST_QUESTION_CHARS, DIGEST_ANSWER_CHARS) for exchange in uncovered(exchanges, summary)]
+    if summary is not None:
+        lines.insert(0, f"- In sum: {shorten(summary.text, SUMMARY_CHARS)}")
+    return (_digest(lines), *(_plain(exchange) for exchange in last))
+
+
+def uncovered(exchanges: Sequence[Exchange], summary: Summary | None) -> Sequence[Exchange]:
+    """Return those of the older exchanges that a summary does not tell of yet."""
+    older = exchanges[:-VERBATIM_OF_MORE]
+    covered = [place for place, exchange in enumerate(older) if summary and exchange.turn_id == summary.until]
+    return older[covered[0] + 1 :] if covered else older
+
+
+def compacted(exchanges: Sequence[Exchange], room: int, cost: Callable[[Exchange], int]) -> tuple[Exchange, ...]:
+    """Return what of `exchanges` costs at most `room`: the newest as they are, of the older a line each, newest first.
+
+    What was shortened before, by `recall`, is shortened further.
+    """
+    if sum(cost(exchange) for exchange in exchanges) <= room:
         return tuple(exchanges)
-    older, last = exchanges[:-VERBATIM_OF_MORE], exchanges[-VERBATIM_OF_MORE:]
-    lines = [
-        f"- I asked: {shorten(exchange.question, DIGEST_QUESTION_CHARS)}\n"
-        f"  You answered: {shorten(exchange.answer, DIGEST_ANSWER_CHARS)}"
-        for exchange in older
-    ]
-    return (Exchange(question="\n".join([DIGEST_HEAD, *lines]), answer=DIGEST_REPLY), *last)
+    share, used, first = room * _VERBATIM_SHARE[0] // _VERBATIM_SHARE[1], 0, len(exchanges)
+    while first > 0 and used + cost(exchanges[first - 1]) <= share:
+        first -= 1
+        used += cost(exchanges[first])
+    lines: list[str] = []
+    for line in _lines_of(exchanges[:first]):
+        if cost(_digest([line, *lines])) > room - used:
+            break
+        lines.insert(0, line)
+    return (_digest(lines), *exchanges[first:]) if lines else tuple(exchanges[first:])
+
+
+def _lines_of(exchanges: Sequence[Exchange]) -> Iterator[str]:
+    """Yield lines on exchanges, the newest first; what stands for many of them is taken apart again."""
+    for exchange in reversed(exchanges):
+        if exchange.answer == DIGEST_REPLY and exchange.question.startswith(DIGEST_HEAD):
+            body = exchange.question.removeprefix(DIGEST_HEAD).strip().removeprefix("- ")
+            for line in reversed(body.split("\n- ")):
+                yield f"- {shorten(line, _LINE_CHARS)}"
+        else:
+            yield _line(exchange, DIGEST_QUESTION_CHARS // 2, DIGEST_ANSWER_CHARS // 2)
+
+
+def _line(exchange: Exchange, question_chars: int, answer_chars: int) -> str:
+    return (
+        f"- I asked: {shorten(exchange.question, question_chars)}\n"
+        f"  You answered: {shorten(exchange.answer, answer_chars)}"
+    )
+
+
+def _digest(lines: Sequence[str]) -> Exchange:
+    return Exchange(question="\n".join([DIGEST_HEAD, *lines]), answer=DIGEST_REPLY)
+
+
+def _plain(exchange: Exchange) -> Exchange:
+    return Exchange(question=exchange.question, answer=exchange.answer)
 
 
 def shorten(text: str, limit: int) -> str:

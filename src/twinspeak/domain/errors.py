@@ -64,6 +64,11 @@ class InvalidId(CallerError):
     default = "An id must be 24 hexadecimal digits."
 
 
+class ContextTooLong(CallerError):
+    code = "context_length_exceeded"
+    default = "This is too long for the model: shorten the question, or choose a model with a larger window."
+
+
 class AuthenticationRequired(CallerError):
     code = "authentication_required"
     status = 401

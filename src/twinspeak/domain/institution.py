@@ -6,7 +6,9 @@ import msgspec
 class Institution(msgspec.Struct, frozen=True):
     """An active twin. Sentinels as stored: tokens -1 inherit, 0 auto, > 0 explicit; effort and model "" inherit.
 
-    `fallback_models` answer in this order where the model of the cascade does not (decision 026).
+    `fallback_models` answer in this order where the model of the cascade does not (decision 026). `summary_model` sums
+    up long conversations, "" leaves it to rules; `compact_history` False sends them as they were said (decision 032).
+    `location_enabled` lets a model know where those are who want it to.
     """
 
     id: str
@@ -30,3 +32,6 @@ class Institution(msgspec.Struct, frozen=True):
     chat_completion_reasoning_effort: str = ""
     public_authorized_urls: tuple[str, ...] = ()
     fallback_models: tuple[str, ...] = ()
+    summary_model: str = ""
+    compact_history: bool = True
+    location_enabled: bool = True

@@ -13,6 +13,7 @@ from twinspeak.domain.credits import Usage
 from twinspeak.domain.errors import CodedError
 from twinspeak.domain.institution import Institution
 from twinspeak.domain.models import ModelSpec
+from twinspeak.domain.prompts import PromptSeen
 
 
 class Face(StrEnum):
@@ -29,6 +30,13 @@ class Sampling(msgspec.Struct, frozen=True):
     max_tokens: int | None = None
     temperature: float | None = None
     stop: tuple[str, ...] = ()
+
+
+class GeoPoint(msgspec.Struct, frozen=True):
+    """Where a client says it is, in degrees."""
+
+    latitude: float
+    longitude: float
 
 
 class OnceKey(msgspec.Struct, frozen=True):
@@ -61,6 +69,7 @@ class Ask(msgspec.Struct, frozen=True):
     messages: tuple[Exchange, ...] | None = None
     timezone: str = ""
     client_time: str = ""
+    place: GeoPoint | None = None
     sampling: Sampling = Sampling()
     origin: str | None = None
     request_id: str = ""
@@ -96,7 +105,7 @@ class TurnPlan(msgspec.Struct, frozen=True):
     """Everything a turn needs, resolved and checked against the caller.
 
     `course` always has an id (0 = unassigned). `output_limit` is in tokens, already within the model's own.
-    `payer_institution_id` None means that the user pays.
+    `payer_institution_id` None means that the user pays. `may_locate`: user and twin let a model know the place.
     """
 
     ask: Ask
@@ -115,6 +124,7 @@ class TurnPlan(msgspec.Struct, frozen=True):
     passages_limit: int
     user_name: str = ""
     fallbacks: tuple[Fallback, ...] = ()
+    may_locate: bool = False
 
     def fallen_back(self) -> "TurnPlan":
         """Return the plan with the next fall-back in place of its model; there must be one."""
@@ -313,6 +323,7 @@ class TurnEnd(msgspec.Struct, frozen=True):
     failure: Failure | None = None
     moderated: bool = False
     stop_reason: str = "end"
+    prompt: PromptSeen = PromptSeen()
 
 
 class Settlement(msgspec.Struct, frozen=True):

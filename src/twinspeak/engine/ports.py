@@ -73,6 +73,14 @@ class Moderator(Protocol):
         ...
 
 
+class Summarizer(Protocol):
+    """Sums up conversations that have become long."""
+
+    async def keep_up(self, plan: TurnPlan) -> None:
+        """Do what there is to do after a turn has ended well; nobody waits for it."""
+        ...
+
+
 class Retriever(Protocol):
     """Searches the vault."""
 
@@ -148,7 +156,7 @@ class TurnObserver(Protocol):
 
 
 class TurnPorts(msgspec.Struct, frozen=True):
-    """All of them, as `app` wires them. Without a moderator everything may be asked."""
+    """All of them, as `app` wires them. Without a moderator everything may be asked; the summarizer is optional too."""
 
     resolver: Resolver
     store: TurnStore
@@ -157,3 +165,4 @@ class TurnPorts(msgspec.Struct, frozen=True):
     tools: ToolRunner
     models: ModelDirectory
     observer: TurnObserver
+    summarizer: Summarizer | None = None

@@ -21,6 +21,7 @@ from twinspeak.domain.errors import (
 )
 from twinspeak.domain.events import StopReason, TextDelta, ThinkingDelta, ThinkingDone
 from twinspeak.domain.ids import new_id
+from twinspeak.domain.prompts import PromptSeen
 from twinspeak.domain.turn import (
     AssistantMessage,
     Failure,
@@ -31,11 +32,12 @@ from twinspeak.domain.turn import (
     ThinkingPart,
     ToolCall,
     ToolMessage,
+    ToolSpec,
     TurnEnd,
     TurnPlan,
     TurnState,
 )
-from twinspeak.engine import prompt
+from twinspeak.engine import prompt, window
 from twinspeak.engine.control import Control, Spawn, Steps
 from twinspeak.engine.fold import FoldEvent, RoundResult, TurnFold
 from twinspeak.engine.holds import Purse
@@ -112,8 +114,8 @@ class Rounds:
 
     def build_prompt(self) -> None:
         """Fix what the first round sends."""
-        passages = self._toolbox.passages
-        self._prompt = prompt.build(self.plan, passages)
+        specs = self._specs()
+        self._prompt = prompt.build(self.plan, self._toolbox.passages, tools=window.tool_tokens(specs))
 
     async def run(self) -> None:
         """Run rounds until the model has answered, or a bound is reached; with `passages_only`, answer with them."""
@@ -155,6 +157,7 @@ class Rounds:
             passages=tuple(_cited(self._toolbox.passages, output)),
             failure=failure,
             stop_reason=self._stop.value,
+            prompt=_seen(self._prompt),
         )
 
     async def checkpointed(self) -> None:
@@ -186,13 +189,20 @@ class Rounds:
     def _too_long(self) -> bool:
         return self._fold.text.length > self._limits.max_answer_chars
 
+    def _specs(self) -> tuple[ToolSpec, ...]:
+        return self._ports.tools.specs(self.plan) if self.plan.model.takes_tools else ()
+
     async def _request(self, messages: tuple[Message, ...], *, may_call: bool) -> ModelRequest | None:
         """Return the next round's request; None when no credits are left for a further round."""
-        plan = self.plan
-        specs = self._ports.tools.specs(plan) if plan.model.takes_tools else ()
-        tokens = estimate_tokens(self._prompt.system) + sum(prompt.message_tokens(message) for message in messages)
+        plan, specs = self.plan, self._specs()
+        system = estimate_tokens(self._prompt.system)
+        room = window.usable(plan.model) - system - window.tool_tokens(specs)
+        messages = window.within(messages, room - self._limits.least_output)
+        said = sum(window.message_tokens(message) for message in messages)
+        tokens = system + said
         try:
             limit = await self.purse.output_limit(self._usage, tokens)
+            limit = min(limit, room - said)
         except InsufficientCredits:
             if not self._fold.produced:
                 raise
@@ -226,6 +236,9 @@ class Rounds:
                 if not self._may_fall_back(error):
                     raise
                 await self._fall_back(error)
+                if number == 0:
+                    self.build_prompt()
+                    messages = self._prompt.messages
 
     def _may_fall_back(self, error: ServiceError) -> bool:
         """Tell whether the next model is asked: never once anything was seen, nor against a vendor's safety rules."""
@@ -324,6 +337,12 @@ def _replayed(result: RoundResult, outcomes: Iterable[ToolMessage]) -> tuple[Mes
         state=result.state,
     )
     return (said, *outcomes)
+
+
+def _seen(built: prompt.Prompt) -> PromptSeen:
+    """What administrators are shown of a prompt; passages are kept with the turn already."""
+    parts = tuple((part.name, part.text) for part in built.fragments if part.name != "passages")
+    return PromptSeen(fragments=parts, messages=len(built.messages), tokens=built.tokens, compacted=built.compacted)
 
 
 def _cited(passages: list[Passage], output: str) -> list[Passage]:

@@ -207,6 +207,10 @@ class Turn:
             if settlement is None:
                 self.reply = msgspec.structs.replace(self.reply, settled=False)
             self.log.append(AnswerReady(reply=self.reply))
+            if self._ports.summarizer is not None and settlement is not None:
+                ask = msgspec.structs.replace(rounds.plan.ask, attachments=())
+                plan = msgspec.structs.replace(rounds.plan, ask=ask)
+                self._spawn(self._ports.summarizer.keep_up(plan), "sum up")
         else:
             self.failure = end.failure
             self.log.append(_failed(self.failure))

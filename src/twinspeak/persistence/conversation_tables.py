@@ -1,8 +1,9 @@
 """Tables of what surrounds conversations; the turns themselves are in `tables`."""
 
-from sqlalchemy import ForeignKeyConstraint, Index
+from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Index
 
 from twinspeak.persistence.columns import id_, one_of, ref, table, text_, time_, word
+from twinspeak.persistence.text import Words
 
 feedbacks = table(
     "feedbacks",
@@ -22,3 +23,18 @@ feedbacks = table(
     Index(None, "user_id", "created"),
     tenant="own",
 )
+
+summaries = table(
+    "summaries",
+    id_(),
+    ref("institution_id", "institutions", null=True),
+    ref("user_id", "users"),
+    Column("course_id", BigInteger, nullable=False),
+    Column("until", Words(24), nullable=False),
+    text_("text"),
+    text_("model"),
+    time_("created"),
+    Index(None, "institution_id", "user_id", "course_id"),
+    tenant="own",
+)
+"""What a model made of conversations: a cache, gone with anything that it tells of. One row a conversation."""

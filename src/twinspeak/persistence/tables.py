@@ -93,6 +93,9 @@ institutions = _table(
     _word("question_type", "CORPORATE"),
     _text("appearance", "{}"),
     Column("join_id", Words(100), nullable=True),
+    _text("summary_model"),
+    _flag("compact_history", default=True),
+    _flag("location_enabled", default=True),
     _one_of("status", "active", "inactive", "suspended", "deleted"),
     Index(None, "account_id"),
     Index(None, "join_id", unique=True),
@@ -289,6 +292,7 @@ turn_details = _table(
     _text("thinking", "[]"),
     _text("tools", "[]"),
     _text("passages", "[]"),
+    _text("prompt"),
     ForeignKeyConstraint(["turn_id", "institution_id"], ["turns.id", "turns.institution_id"]),
     tenant="own",
 )

@@ -10,7 +10,7 @@ from twinspeak.domain.assistant import Assistant
 from twinspeak.domain.caller import Caller, scope_of
 from twinspeak.domain.cascade import RagSwitches, Retrieval, choose_model, choose_retrieval
 from twinspeak.domain.clock import now_ms
-from twinspeak.domain.conversation import UNASSIGNED, CourseRef, Exchange, course_name_from, recall
+from twinspeak.domain.conversation import UNASSIGNED, CourseRef, Exchange, course_name_from
 from twinspeak.domain.errors import (
     AttachmentUnsupported,
     ChatCompletionDisabled,
@@ -34,6 +34,7 @@ from twinspeak.services.assistants import usable
 from twinspeak.services.auth import live_caller
 from twinspeak.services.ports import ModelCatalogue
 from twinspeak.services.rate_limits import RateLimits, Rule
+from twinspeak.services.remembering import most_of, recalled
 
 PERSONAL_PASSAGES = 6
 """How many passages a question outside any twin gets; a twin has a setting of its own."""
@@ -127,13 +128,12 @@ class Resolver:
             Fallback(model, _output_limit(choice, model, sampling), model.shows_thinking and shown)
             for model in self._models_for(choice, twin, ask, retrieval)
         )
-        history = recall(found.exchanges)
         return TurnPlan(
             ask=msgspec.structs.replace(ask, caller=found.caller, course=found.course, sampling=sampling),
             institution=twin,
             assistant=found.assistant,
             course=found.course,
-            history=history if ask.messages is None else ask.messages,
+            history=found.exchanges if ask.messages is None else ask.messages,
             model=first.model,
             output_limit=first.output_limit,
             effort=choice.effort,
@@ -145,6 +145,7 @@ class Resolver:
             passages_limit=twin.rag_limit_chunks if twin else PERSONAL_PASSAGES,
             user_name=found.user.name,
             fallbacks=tuple(others),
+            may_locate=found.user.preferences.get("use_location") is True and (twin is None or twin.location_enabled),
         )
 
     def _models_for(
@@ -206,9 +207,7 @@ def _look_up(tx: Tx, ask: Ask) -> _Found:
     assistant = _assistant(tx, ask, caller, conversation)
     exchanges: tuple[Exchange, ...] = ()
     if conversation is not None and ask.messages is None:
-        own = assistant.remember_history if assistant else None
-        remember = user.remember_history_count if own is None else own
-        exchanges = turns.exchanges(tx, scope, course.course_id, most=remember)
+        exchanges = recalled(tx, scope, course.course_id, most_of(user, assistant), institution)
     return _Found(
         caller=caller,
         user=user,

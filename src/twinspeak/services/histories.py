@@ -2,14 +2,17 @@
 
 import msgspec
 
-from twinspeak.domain.caller import Caller
+from twinspeak.domain.access import Verb
+from twinspeak.domain.caller import Caller, scope_of_reach
 from twinspeak.domain.errors import InvalidId, NotFound
 from twinspeak.domain.ids import parse_id
 from twinspeak.domain.institution import Institution
+from twinspeak.domain.prompts import PromptSeen
 from twinspeak.domain.turn import TurnRecord
 from twinspeak.persistence.db import Database, Tx
 from twinspeak.persistence.repos import memberships, turns
 from twinspeak.persistence.repos.turns import HistoryFilter
+from twinspeak.services import policy
 from twinspeak.services.places import CURRENT, Place, scope_in
 
 __all__ = ["Everywhere", "Histories", "HistoryFilter"]
@@ -53,6 +56,24 @@ class Histories:
     async def record(self, caller: Caller, history_id: str) -> TurnRecord:
         """Return one record with all details, reasoning too. Raises InvalidId and NotFound."""
         return await self._db.read(lambda tx: _record(tx, caller, history_id))
+
+    async def prompt(self, caller: Caller, history_id: str) -> tuple[PromptSeen, TurnRecord]:
+        """Return what an administrator may see of what a model was sent in a turn of a twin, and the turn.
+
+        Raises InvalidId, AdminRequired, and NotFound: unknown ones, those out of reach, those with nothing kept alike.
+        """
+        return await self._db.read(lambda tx: _prompt(tx, caller, history_id))
+
+
+def _prompt(tx: Tx, caller: Caller, history_id: str) -> tuple[PromptSeen, TurnRecord]:
+    parsed = _parsed(history_id)
+    reach = policy.reach(tx, caller, Verb.HISTORIES_LIST)
+    scope = scope_of_reach(reach)
+    seen = turns.prompt(tx, scope, parsed) if reach else None
+    record = turns.record(tx, scope, parsed) if seen else None
+    if seen is None or record is None:
+        raise NotFound(param="id")
+    return seen, record
 
 
 def _list(tx: Tx, caller: Caller, wanted: HistoryFilter, place: Place) -> list[TurnRecord]:

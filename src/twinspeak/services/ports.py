@@ -6,6 +6,7 @@ from typing import Protocol
 from twinspeak.domain.caller import TokenClaims
 from twinspeak.domain.mail import Mail
 from twinspeak.domain.models import ModelSpec
+from twinspeak.domain.turn import TurnPlan
 
 
 class PasswordHasher(Protocol):
@@ -45,6 +46,14 @@ class TokenIssuer(Protocol):
 
     def read(self, token: str) -> TokenClaims:
         """Check a token. Raises InvalidToken and TokenExpired."""
+        ...
+
+
+class Writer(Protocol):
+    """Has a model write a short text for the server itself."""
+
+    async def write(self, model: ModelSpec, system: str, text: str, *, plan: TurnPlan) -> str:
+        """Return what `model` makes of `text`, on behalf of a turn. Raises ServiceError, also after a time limit."""
         ...
 
 

@@ -35,7 +35,7 @@ CLONED = frozenset(
         "tool_results_max_chars", "chat_completion_enabled", "chat_completion_openai_compat", "chat_completion_model",
         "chat_completion_max_completion_tokens", "chat_completion_reasoning_effort", "public_authorized_urls",
         "assistants_disabled", "fallback_models", "allow_joining", "joining_admin_only", "entitle_new_admins",
-        "credit_award", "question_type", "appearance",
+        "credit_award", "question_type", "appearance", "summary_model", "compact_history", "location_enabled",
     }
 )  # fmt: skip
 """What a copy takes over: settings, but neither people nor history, vault, join id or credits."""
@@ -43,6 +43,7 @@ _MODELS = {
     "conversation_model": "conversationModel",
     "chat_completion_model": "chatCompletionModel",
     "fallback_models": "fallbackModels",
+    "summary_model": "summaryModel",
 }
 MAX_CONTACTS = 10
 

@@ -9,7 +9,7 @@ from twinspeak.domain.caller import Caller
 from twinspeak.domain.conversation import CourseRef
 from twinspeak.domain.errors import InvalidId
 from twinspeak.domain.ids import new_id, parse_id
-from twinspeak.domain.turn import Ask, Face
+from twinspeak.domain.turn import Ask, Face, GeoPoint
 from twinspeak.transports import wire_names as wire
 from twinspeak.transports.attachments import attachments_from
 from twinspeak.transports.http.routes import origin_of, request_id
@@ -20,6 +20,11 @@ LARGEST_NUMBER = 2**53 - 1
 
 def _absent(value: Any) -> Any:
     return None if value == "" else value
+
+
+def _nowhere(value: Any) -> Any:
+    """Browsers that were not let know the place send an empty object."""
+    return None if value in ("", {}) else value
 
 
 # A bound stands inside the union: around it, pydantic applies it to None as well, and breaks.
@@ -73,6 +78,13 @@ class File(_Lenient):
     name: Name = None
 
 
+class Place(_Lenient):
+    """Where the client is, in degrees; the other members of its coordinates are not looked at."""
+
+    latitude: float = Field(ge=-90, le=90)
+    longitude: float = Field(ge=-180, le=180)
+
+
 class RequestArgs(_Lenient):
     """The context of a question."""
 
@@ -85,6 +97,11 @@ class RequestArgs(_Lenient):
     rag_ignore: Flag = Field(default=None, alias="ragIgnore", description="No search of the vault; wins over ragOnly.")
     user_iso_date: Word = Field(default=None, alias="userISODate")
     user_timezone: Word = Field(default=None, alias="userTimezone")
+    user_gps: Annotated[Place | None, BeforeValidator(_nowhere)] = Field(
+        default=None,
+        alias="userGPSCoordinates",
+        description="Told to the model where the profile's `use_location` and the twin let it.",
+    )
     socket_id: SocketId = Field(
         default=None, alias="socketId", description="The Socket.IO id of the socket that is to receive the stream."
     )
@@ -143,6 +160,7 @@ class Question(_Lenient):
             rag_ignore=args.rag_ignore or None,
             timezone=args.user_timezone or "",
             client_time=args.user_iso_date or "",
+            place=GeoPoint(args.user_gps.latitude, args.user_gps.longitude) if args.user_gps else None,
             origin=origin_of(request),
             request_id=request_id(request),
             attachments=attachments_from(

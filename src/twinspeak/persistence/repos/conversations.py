@@ -3,12 +3,13 @@
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, and_, func, select, update
+from sqlalchemy import func, select, update
 
 from twinspeak.domain.assistant import Assistant
 from twinspeak.domain.caller import Scope
 from twinspeak.persistence.db import Tx
-from twinspeak.persistence.repos.turns import HISTORY, personas
+from twinspeak.persistence.repos import summaries
+from twinspeak.persistence.repos.turns import HISTORY, course_of, personas
 from twinspeak.persistence.scope import scoped
 from twinspeak.persistence.tables import turns
 
@@ -30,30 +31,31 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 def listing(tx: Tx, scope: Scope) -> list[Listed]:
-    """Return the conversations of the scope's user, the latest first; the unassigned bucket is none."""
-    by_course = select(turns.c.course_id, func.count().label("held"), func.max(turns.c.created).label("last")).where(
-        *_SHOWN, turns.c.course_id != 0
-    )
-    counted = scoped(scope, by_course).group_by(turns.c.course_id).subquery()
-    newest = (
-        select(turns.c.course_id, turns.c.course_name, turns.c.assistant_id, turns.c.id, counted.c.held, counted.c.last)
-        .join(counted, and_(counted.c.course_id == turns.c.course_id, counted.c.last == turns.c.created))
-        .where(*_SHOWN)
-        .order_by(counted.c.last.desc(), turns.c.id.desc())
-    )
-    first: dict[int, Any] = {}
-    for row in tx.all(scoped(scope, newest)):
-        # Two records of one conversation may be of one millisecond: the later id is the newest.
-        if row.course_id not in first and len(first) < LIST_MAX:
-            first[row.course_id] = row
-    known = personas(tx, list(first.values()))
-    return [_listed(row, known.get(row.assistant_id)) for row in first.values()]
+    """Return the conversations of the scope's user, the latest first; the unassigned bucket is none.
 
-
-def _listed(row: Row[Any], assistant: Assistant | None) -> Listed:
-    return Listed(
-        course_id=row.course_id, course_name=row.course_name, count=row.held, last=row.last, assistant=assistant
-    )
+    Two plain statements, for a join of the table with its own sums is a plan that PostgreSQL can get very wrong.
+    """
+    last = func.max(turns.c.created).label("last")
+    sums = select(turns.c.course_id, func.count().label("held"), last, func.max(turns.c.number).label("newest"))
+    by_course = sums.where(*_SHOWN, turns.c.course_id != 0).group_by(turns.c.course_id)
+    counted = tx.all(scoped(scope, by_course.order_by(last.desc()).limit(LIST_MAX)))
+    newest = select(turns.c.number, turns.c.course_id, turns.c.course_name, turns.c.assistant_id)
+    named = tx.all(scoped(scope, newest.where(turns.c.number.in_([row.newest for row in counted]))))
+    rows = {(row.course_id, row.number): row for row in named}
+    # What was forgotten between the two statements is in no list any more.
+    keys = [(row, (row.course_id, row.newest)) for row in counted]
+    found = [(row, rows[key]) for row, key in keys if key in rows]
+    known = personas(tx, [row for _, row in found])
+    return [
+        Listed(
+            course_id=sums.course_id,
+            course_name=row.course_name,
+            count=sums.held,
+            last=sums.last,
+            assistant=known.get(row.assistant_id),
+        )
+        for sums, row in found
+    ]
 
 
 def rename(tx: Tx, scope: Scope, course_id: int, name: str) -> int:
@@ -70,12 +72,17 @@ def clear(tx: Tx, scope: Scope, course_id: int) -> int:
     of_course = _of_course(course_id)
     kept = update(turns).where(*of_course, turns.c.favorite.is_(True)).values(course_id=0, course_name="")
     forgotten = update(turns).where(*of_course, turns.c.favorite.is_(False)).values(forgotten=True)
+    summaries.forget(tx, scope, course_id)
     # In this order: in the unassigned bucket, what is detached stays where it is.
     return tx.change(scoped(scope, forgotten)) + tx.change(scoped(scope, kept))
 
 
 def mark(tx: Tx, scope: Scope, turn_id: str, values: dict[str, Any]) -> bool:
     """Set columns of one record that its owner may set (favorite, favorite_name, thumb, forgotten); False for none."""
+    if values.get("forgotten"):
+        # A summary may tell of it.
+        course_id = course_of(tx, scope, turn_id)
+        summaries.forget(tx, scope, course_id or 0)
     marked = update(turns).where(turns.c.id == turn_id, *_SHOWN).values(**values)
     return bool(tx.change(scoped(scope, marked)))
 

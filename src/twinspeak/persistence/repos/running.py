@@ -281,12 +281,13 @@ def end(tx: Tx, end: TurnEnd, found: Found, settlement: Settlement, *, now: int)
     tx.run(_END, {"turn": end.turn_id, **{f"new_{name}": value for name, value in values.items()}})
     if end.state is not TurnState.REFUSED:
         fulltext.index(tx, found.number, found.scope.user_id or "", found.question, end.output)
-    if end.thinking or end.tools or end.passages:
+    if end.thinking or end.tools or end.passages or end.prompt.messages:
         details = {
             "turn_id": end.turn_id,
             "thinking": to_json(end.thinking),
             "tools": to_json(end.tools),
             "passages": to_json(end.passages),
+            "prompt": to_json(end.prompt),
         }
         tx.scoped(found.scope, _INSERT_DETAILS, details)
 

@@ -1,6 +1,6 @@
 """Turns: the durable row of a running turn, which becomes its history record (contract section 4, reference 4.2)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -10,6 +10,7 @@ from twinspeak.domain.assistant import Assistant
 from twinspeak.domain.caller import Scope
 from twinspeak.domain.conversation import Exchange
 from twinspeak.domain.credits import Usage
+from twinspeak.domain.prompts import PromptSeen
 from twinspeak.domain.turn import Failure, Passage, Settlement, ThinkingPart, ToolUse, TurnRecord, TurnState
 from twinspeak.persistence import fulltext
 from twinspeak.persistence.db import Tx, as_dict
@@ -69,7 +70,7 @@ _LIST_DETAILS = ScopedStatement(
     )
 )
 _RECALL = ScopedStatement(
-    select(turns.c.question, turns.c.output)
+    select(turns.c.id, turns.c.question, turns.c.output)
     .where(
         turns.c.course_id == bindparam("course"),
         turns.c.state.in_(REPLAYED),
@@ -105,6 +106,7 @@ _SHOWN = (turns.c.state.in_(HISTORY), turns.c.forgotten.is_(False))
 _thinking = msgspec.json.Decoder(tuple[ThinkingPart, ...])
 _tools = msgspec.json.Decoder(tuple[ToolUse, ...])
 _passages = msgspec.json.Decoder(tuple[Passage, ...])
+_prompt = msgspec.json.Decoder(PromptSeen)
 _failure = msgspec.json.Decoder(Failure)
 _settlement = msgspec.json.Decoder(Settlement)
 
@@ -122,6 +124,13 @@ def record(tx: Tx, scope: Scope, turn_id: str) -> TurnRecord | None:
         return None
     details = tx.scoped(scope, _DETAILS, {"turn": turn_id}).first()
     return _record(row, details, personas(tx, [row]))
+
+
+def prompt(tx: Tx, scope: Scope, turn_id: str) -> PromptSeen | None:
+    """Return what is kept of the prompt of an ended turn; None when there is no such turn, or nothing is kept."""
+    row = tx.scoped(scope, _DETAILS, {"turn": turn_id}).first()
+    seen = None if row is None or not row.prompt else _prompt.decode(row.prompt)
+    return seen if seen is not None and seen.messages else None
 
 
 def history(tx: Tx, scope: Scope, wanted: HistoryFilter) -> list[TurnRecord]:
@@ -178,11 +187,22 @@ def conversation(tx: Tx, scope: Scope, course_id: int) -> Conversation | None:
 
 
 def exchanges(tx: Tx, scope: Scope, course_id: int, *, most: int) -> tuple[Exchange, ...]:
-    """Return the last `most` exchanges of a conversation, oldest first."""
+    """Return the last `most` exchanges of a conversation, oldest first, with the ids of their turns."""
     if most <= 0:
         return ()
     rows = tx.scoped(scope, _RECALL, {"course": course_id, "most": most}).all()
-    return tuple(Exchange(question=row.question, answer=row.output) for row in reversed(rows))
+    return tuple(Exchange(question=row.question, answer=row.output, turn_id=row.id) for row in reversed(rows))
+
+
+def remembered(tx: Tx, scope: Scope, turn_ids: Collection[str]) -> bool:
+    """Tell whether all these turns are still there to be remembered."""
+    shown = select(func.count()).where(turns.c.id.in_(sorted(turn_ids)), turns.c.forgotten.is_(False))
+    return tx.value(scoped(scope, shown)) == len(turn_ids)
+
+
+def course_of(tx: Tx, scope: Scope, turn_id: str) -> int | None:
+    """Return the number of a turn's conversation."""
+    return tx.value(scoped(scope, select(turns.c.course_id).where(turns.c.id == turn_id)))
 
 
 def decode_settlement(text: str) -> Settlement:

@@ -40,13 +40,12 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
         (
             "css", "theme", "elevenlabs_agent_id", "canvasClientId", "canvasClientSecret", "kalturaUserId", "rtModel",
             "rtVoice", "gemini_rt_voice", "xai_rt_voice", "rtVADEagerness", "rtNoiseReduction", "invoices_urls",
-            "rtTranscriptionLanguage", "toolsDisabled", "summaryModel", "compactHistory", "agent",
+            "rtTranscriptionLanguage", "toolsDisabled", "agent",
         ),
         EMPTY,
     ),
     "rtAdminOnly": (None, True),
     "alwaysCiteSources": (None, True),
-    "locationEnabled": (None, True),
     "kmeanScore": (None, 0.45),
     "maxFiles": (None, 300),
     "canvasAPIScope": (None, [], ["url:GET|/api/v1/courses/:course_id/smartsearch"]),
@@ -96,6 +95,15 @@ class OwnSettings(Appearance):
         default=None, alias="displayThinkingDetails", description="Off: reasoning is neither sent nor stored."
     )
     assistants_disabled: Objects | None = Field(default=None, alias="assistantsDisabled")
+    summary_model: Model | None = Field(
+        default=None, alias="summaryModel", description="Sums up long conversations; empty leaves that to rules."
+    )
+    compact_history: bool | None = Field(
+        default=None, alias="compactHistory", description="Off: what is remembered goes to the model as it was said."
+    )
+    location_enabled: bool | None = Field(
+        default=None, alias="locationEnabled", description="Tells the model where those are who let it be told."
+    )
 
 
 class TwinSettings(OwnSettings):

@@ -1,0 +1,237 @@
+"""What a conversation remembers: exchanges, summaries by a model or by rules, and none of what was forgotten."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import insert
+
+from tests import databases
+from tests.engine.fakes import MODEL
+from tests.services.stage import Here, Models, Stage
+from twinspeak.domain.caller import Caller
+from twinspeak.domain.conversation import DIGEST_HEAD, CourseRef
+from twinspeak.domain.errors import ProviderFailed
+from twinspeak.domain.ids import new_id
+from twinspeak.domain.models import ModelSpec
+from twinspeak.domain.turn import TurnPlan
+from twinspeak.engine import prompt, window
+from twinspeak.persistence.conversation_tables import summaries
+from twinspeak.persistence.engines import make_engine, parse_url
+from twinspeak.persistence.tables import turns
+from twinspeak.services.conversations import Conversations
+from twinspeak.services.histories import Histories, HistoryFilter
+from twinspeak.services.remembering import Summaries
+
+COURSE = 7
+
+
+class FakeWriter:
+    """Writes minutes that name what they were made of."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.error: Exception | None = None
+        self.gate: asyncio.Event | None = None
+        self.entered = asyncio.Event()
+
+    async def write(self, model: ModelSpec, system: str, text: str, *, plan: TurnPlan) -> str:
+        self.asked.append(text)
+        self.entered.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.error is not None:
+            raise self.error
+        return f"Minutes {len(self.asked)} by {model.id}."
+
+
+async def talk(stage: Stage, caller: Caller, count: int, *, first: int = 0, **fields: Any) -> TurnPlan:
+    """Have a conversation; return the plan of its last turn."""
+    for number in range(first, first + count):
+        await stage.turn(caller, f"Question {number}?", f"Answer {number}.", course_id=COURSE, **fields)
+    return await next_plan(stage, caller)
+
+
+async def next_plan(stage: Stage, caller: Caller, **fields: Any) -> TurnPlan:
+    return await stage.plan(caller, "And now?", course=CourseRef(course_id=COURSE), **fields)
+
+
+async def ada(stage: Stage, **twin: Any) -> Caller:
+    here = Here(stage, **twin)
+    stage.edit(here.ada, remember_history_count=6)
+    return await stage.caller()
+
+
+def said(plan: TurnPlan) -> str:
+    return "\n".join(f"{exchange.question}\n{exchange.answer}" for exchange in plan.history)
+
+
+async def test_from_six_on_older_exchanges_are_shortened_by_rules_without_a_model(stage: Stage):
+    caller = await ada(stage)
+    writer = FakeWriter()
+    plan = await talk(stage, caller, 9)
+    await Summaries(stage.db, Models(), writer).keep_up(plan)
+    assert writer.asked == []
+    assert plan.history[0].question.startswith(DIGEST_HEAD)
+    assert [exchange.question for exchange in plan.history[1:]] == ["Question 6?", "Question 7?", "Question 8?"]
+    assert "Question 3?" in said(plan)
+    assert "Question 2?" not in said(plan)
+
+
+async def test_a_twins_summary_model_sums_up_once_and_goes_on_from_there(stage: Stage):
+    caller = await ada(stage, summary_model="small")
+    writer = FakeWriter()
+    keeper = Summaries(stage.db, Models(), writer)
+    plan = await talk(stage, caller, 6)
+    await keeper.keep_up(plan)
+    await keeper.keep_up(plan)
+    assert len(writer.asked) == 1  # nothing new since
+    plan = await next_plan(stage, caller)
+    assert "In sum: Minutes 1 by small." in said(plan)
+    assert "Question 0?" not in said(plan)
+    plan = await talk(stage, caller, 2, first=6)
+    assert "In sum: Minutes 1 by small." in said(plan)
+    assert "Question 3?" in said(plan)  # not in the minutes yet, so by rule
+    await talk(stage, caller, 1, first=8)
+    await keeper.keep_up(plan)
+    assert "Minutes so far: Minutes 1 by small." in writer.asked[1]
+    assert "Question 3?" in writer.asked[1]
+    assert "Question 8?" not in writer.asked[1]
+    assert "In sum: Minutes 2 by small." in said(await next_plan(stage, caller))
+
+
+@pytest.mark.parametrize("fields", [{"compact_history": False}, {"summary_model": "gone"}])
+async def test_without_a_summary_a_conversation_goes_on(stage: Stage, fields: dict[str, Any]):
+    caller = await ada(stage, **{"summary_model": "small", **fields})
+    writer = FakeWriter()
+    plan = await talk(stage, caller, 8)
+    await Summaries(stage.db, Models(), writer).keep_up(plan)
+    assert writer.asked == []
+    plan = await next_plan(stage, caller)
+    assert len(plan.history) == (6 if fields.get("compact_history") is False else 4)
+
+
+async def test_a_model_that_fails_leaves_it_to_the_rules(stage: Stage):
+    caller = await ada(stage, summary_model="small")
+    writer = FakeWriter()
+    writer.error = ProviderFailed()
+    plan = await talk(stage, caller, 6)
+    await Summaries(stage.db, Models(), writer).keep_up(plan)
+    assert "Question 0?" in said(await next_plan(stage, caller))
+    assert stage.column(summaries.c.id) == []
+
+
+@pytest.mark.parametrize("way", ["conversation", "record"])
+async def test_what_is_forgotten_takes_the_summary_with_it(stage: Stage, way: str):
+    caller = await ada(stage, summary_model="small")
+    plan = await talk(stage, caller, 6)
+    await Summaries(stage.db, Models(), FakeWriter()).keep_up(plan)
+    assert len(stage.column(summaries.c.id)) == 1
+    await forget(stage, caller, way)
+    assert stage.column(summaries.c.id) == []
+
+
+async def forget(stage: Stage, caller: Caller, way: str) -> None:
+    conversations = Conversations(stage.db)
+    if way == "conversation":
+        await conversations.clear(caller, "current", COURSE)
+    else:
+        await conversations.forget(caller, min(stage.column(turns.c.id)))
+
+
+@pytest.mark.parametrize("way", ["conversation", "record"])
+@pytest.mark.parametrize("before", [0, 3])
+async def test_what_is_forgotten_while_it_is_summed_up_is_not_kept(stage: Stage, way: str, before: int):
+    caller = await ada(stage, summary_model="small")
+    writer = FakeWriter()
+    keeper = Summaries(stage.db, Models(), writer)
+    plan = await talk(stage, caller, 6)
+    if before:
+        await keeper.keep_up(plan)
+        plan = await talk(stage, caller, before, first=6)
+    writer.gate = asyncio.Event()
+    writer.entered.clear()
+    running = asyncio.create_task(keeper.keep_up(plan))
+    await writer.entered.wait()
+    await keeper.keep_up(plan)  # one at a time: the second one leaves it to the first
+    await forget(stage, caller, way)
+    writer.gate.set()
+    await running
+    assert len(writer.asked) == (2 if before else 1)
+    assert stage.column(summaries.c.id) == []
+
+
+async def test_a_summary_is_of_one_person_in_one_place(stage: Stage):
+    caller = await ada(stage, summary_model="small")
+    plan = await talk(stage, caller, 6)
+    await Summaries(stage.db, Models(), FakeWriter()).keep_up(plan)
+    stage.join(stage.person("carl@example.org"), plan.institution)  # pyright: ignore[reportArgumentType]
+    carl = await stage.caller("carl@example.org")
+    stage.edit(user_of(carl), remember_history_count=6)
+    assert "Minutes" not in said(await talk(stage, carl, 7))
+
+
+async def test_200_turns_on_a_small_window_keep_the_newest_and_what_was_summed_up(stage: Stage):
+    caller = await ada(stage, summary_model="small")
+    stage.edit(user_of(caller), remember_history_count=15)
+    writer = FakeWriter()
+    keeper = Summaries(stage.db, Models(), writer)
+    model = msgspec.structs.replace(MODEL, context_window=1_200, max_output=400)
+    for number in range(200):
+        plan = await next_plan(stage, caller)
+        plan = msgspec.structs.replace(plan, model=model, output_limit=400, fallbacks=())
+        built = prompt.build(plan, ())
+        sent = "\n".join(message.text for message in built.messages)
+        assert built.tokens + min(400, window.usable(model) // 4) <= window.usable(model)
+        assert sent.endswith("And now?")
+        if number:
+            assert f"Answer {number - 1}:" in sent
+        if number > 8:
+            assert "In sum: Minutes" in sent
+            assert f"Answer {number - 3}:" in sent
+        words = f"{number} " * (20 + number % 60)
+        await stage.turn(caller, f"Question {number}? {words}", f"Answer {number}: {words}", course_id=COURSE)
+        await keeper.keep_up(plan)
+    assert 50 <= len(writer.asked) <= 70
+
+
+def user_of(caller: Caller) -> Any:
+    return type("U", (), {"id": caller.user_id})()
+
+
+async def test_a_conversation_of_5000_turns_is_listed_searched_remembered_and_forgotten(stage: Stage, tmp_path: Path):
+    caller = await ada(stage)
+    first = await stage.turn(caller, "The very first owl?", "Yes.", course_id=COURSE)
+    plant(stage, databases.url_for(tmp_path), first, 4_999)
+    histories, conversations = Histories(stage.db), Conversations(stage.db)
+    assert said(await next_plan(stage, caller)).count("Question") == 6
+    [listed] = await conversations.list(caller)
+    assert listed.count == 5_000
+    seen: list[str] = []
+    before: int | None = None
+    while page := await histories.list(caller, HistoryFilter(limit=1_000, course_id=COURSE, before=before)):
+        seen = [record.id for record in page] + seen
+        before = page[0].created
+    assert len(seen) == len(set(seen)) == 5_000
+    assert [one.id for one in await histories.list(caller, HistoryFilter(search="owl"))] == [first]
+    assert await conversations.rename(caller, "current", COURSE, "Long") == 5_000
+    assert await conversations.clear(caller, "current", COURSE) == 5_000
+    assert (await next_plan(stage, caller)).history == ()
+
+
+def plant(stage: Stage, url: str, like: str, count: int) -> None:
+    """Add copies of a turn, one a second, as rows: nobody could ask so often in a test."""
+    row = dict(stage.row(turns, turns.c.id == like)._mapping)
+    rows = [
+        {**row, "id": new_id(), "created": row["created"] + 1_000 * number, "words": None,
+         "number": row["number"] + (1_000 * number << 20), "question": f"Question {number}?"}
+        for number in range(1, count + 1)
+    ]  # fmt: skip
+    engine = make_engine(parse_url(url), read_only=False)
+    try:
+        with engine.begin() as connection:
+            connection.execute(insert(turns), rows)
+    finally:
+        engine.dispose()
