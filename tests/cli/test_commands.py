@@ -27,7 +27,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory, database: str) -> Pat
     return place
 
 
-COMMANDS = ("serve", "chat", "migrate", "user", "doctor")
+COMMANDS = ("serve", "chat", "models", "migrate", "user", "doctor")
 
 
 async def test_help_names_every_command():
@@ -53,6 +53,38 @@ async def test_migrate_twice(tmp_path: Path, database: str):
     second = await run("migrate", "--data-dir", "here", cwd=tmp_path, env=env)
     assert "Nothing to do" in second.out
     assert "No problem found." in (await run("doctor", "--data-dir", "here", "--port", "0", cwd=tmp_path, env=env)).out
+
+
+KEYS = {"GEMINI_API_KEY": "g-key", "OPENAI_API_KEY": "o-key", "OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}
+
+
+async def test_models(tmp_path: Path):
+    alone = await run("models", cwd=tmp_path)
+    assert (alone.code, alone.err) == (ExitCode.OK, "")
+    assert [line.split()[:3] for line in alone.out.splitlines()[1:]] == [["local", "*", "local"]]
+    chosen = {"TWINSPEAK_DEFAULT_MODEL": "openai/llama-3"}
+    listed = await run("models", cwd=tmp_path, env={**KEYS, **chosen})
+    lines = {line.split()[0]: line.split() for line in listed.out.splitlines()[1:]}
+    assert lines["openai/llama-3"] == [
+        "openai/llama-3",
+        "*",
+        "openai",
+        "32,768",
+        "4,096",
+        "yes",
+        "no",
+        "png,jpeg,webp,gif",
+    ]
+    assert lines["gemini-3.5-flash-lite"][1] == "gemini"
+    assert "gpt-6-luna" not in lines  # what a compatible server holds is its own affair
+    assert "key" not in listed.out
+
+
+async def test_models_with_a_default_that_nobody_serves(tmp_path: Path):
+    ended = await run("models", cwd=tmp_path, env={"TWINSPEAK_DEFAULT_MODEL": "claude-opus-5"})
+    assert ended.code == ExitCode.CANNOT_START
+    assert "claude-opus-5" in ended.err
+    assert not ended.out
 
 
 async def test_adding_people(tmp_path: Path, database: str):

@@ -111,6 +111,14 @@ def chat(
 
 
 @app.command()
+def models(data_dir: DataDir = None) -> None:
+    """List the models that can be reached with the keys that are set, the default one marked. Asks no vendor."""
+    from twinspeak.cli.models import show
+
+    show(data_dir=data_dir)
+
+
+@app.command()
 def migrate(data_dir: DataDir = None) -> None:
     """Bring the database to this version. `serve` does the same when it starts."""
     from twinspeak.cli.config import load_settings
