@@ -171,6 +171,13 @@ class OwnerRequired(CallerError):
     default = "Only its owner may do this."
 
 
+class CsrfFailed(CallerError):
+    code = "csrf_failed"
+    status = 403
+    type = "permission_error"
+    default = "This page is out of date. Reload it and try again."
+
+
 class OriginNotAllowed(CallerError):
     code = "origin_not_allowed"
     status = 403

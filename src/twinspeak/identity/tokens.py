@@ -3,6 +3,8 @@
 A token only names a session; whether that session still lives is for the database to say (`services.auth`).
 """
 
+import hashlib
+import hmac
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
@@ -35,6 +37,7 @@ class Tokens:
         # What a token says never changes, and checking a signature costs ten times what the rest of a read does.
         # Whether the token still counts (its lifetime, its session) is looked at each time.
         self._said = lru_cache(_REMEMBERED)(self._verified)
+        self._page_secret = hashlib.sha256(b"page key\0" + secret.encode()).digest()
 
     def issue(self, *, user_id: str, email: str, kind: str, session_id: str) -> tuple[str, TokenClaims]:
         """Return a token of full lifetime, and what it says."""
@@ -64,6 +67,10 @@ class Tokens:
         if claims.expires_s <= now_ms() // 1000:
             raise TokenExpired
         return claims
+
+    def page_key(self, session_id: str) -> str:
+        """Return the CSRF token of a session: the same for its whole life, in every tab (decision 033)."""
+        return hmac.new(self._page_secret, session_id.encode(), hashlib.sha256).hexdigest()
 
     def _verified(self, token: str) -> TokenClaims:
         if len(token) > MAX_TOKEN_CHARS or not token.isascii():

@@ -82,6 +82,10 @@ class Auth:
         caller = await self._db.read(lambda tx: live_caller(tx, claims.session_id, claims.user_id))
         return Held(caller=caller, expires=claims.expires_s * 1000)
 
+    def page_key(self, session_id: str) -> str:
+        """Return the CSRF token that requests of a session's pages must carry."""
+        return self._tokens.page_key(session_id)
+
     async def sign_in(self, email: str, password: str, device: Device | None = None) -> SignedIn:
         """Open a session.
 

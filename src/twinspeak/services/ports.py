@@ -48,6 +48,10 @@ class TokenIssuer(Protocol):
         """Check a token. Raises InvalidToken and TokenExpired."""
         ...
 
+    def page_key(self, session_id: str) -> str:
+        """Return what only a page that was served to this session can know."""
+        ...
+
 
 class Writer(Protocol):
     """Has a model write a short text for the server itself."""

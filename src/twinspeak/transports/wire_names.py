@@ -11,6 +11,10 @@ from typing import Final
 
 ACCESS_TOKEN: Final = "x-access-token"  # noqa: S105 - the name of a header
 AUTHORIZATION: Final = "authorization"
+CSRF_HEADER: Final = "x-csrf-token"
+SESSION_COOKIE: Final = "twinspeak_session"
+SECURE_SESSION_COOKIE: Final = "__Host-twinspeak_session"
+"""Over TLS: a browser takes it from this very host alone, and sends it nowhere else."""
 REQUEST_ID_HEADER: Final = "x-request-id"
 TURN_ID_HEADER: Final = "x-turn-id"
 CONVERSATION_ID_HEADER: Final = "x-conversation-id"

@@ -16,7 +16,7 @@ from twinspeak.domain.access import Access, Gate, Verb
 from twinspeak.domain.caller import Caller
 from twinspeak.domain.errors import AuthenticationRequired
 from twinspeak.transports import wire_names as wire
-from twinspeak.transports.http.caller import SignedIn, caller, caller_by_url
+from twinspeak.transports.http.caller import SignedIn, caller, caller_by_url, token_holder
 from twinspeak.transports.http.client_ip import is_local
 from twinspeak.transports.services import services_of
 
@@ -63,6 +63,7 @@ _DECLARATIONS: dict[Any, Access] = {
     _operator: Access(Gate.OPERATOR),
     caller: Access(Gate.SIGNED_IN),
     caller_by_url: Access(Gate.SIGNED_IN),
+    token_holder: Access(Gate.SIGNED_IN),
 }
 
 

@@ -29,6 +29,7 @@ from twinspeak.transports.rest import (
     models,
     own_account,
     prompts,
+    session,
     signup,
     turns,
     user,
@@ -38,6 +39,7 @@ from twinspeak.transports.services import Services
 ROUTERS = (
     auth.ROUTER,
     signup.ROUTER,
+    session.ROUTER,
     user.ROUTER,
     own_account.ROUTER,
     joining.ROUTER,

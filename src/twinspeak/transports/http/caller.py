@@ -9,6 +9,7 @@ from twinspeak.domain.caller import Caller
 from twinspeak.domain.errors import AuthenticationRequired, InvalidToken
 from twinspeak.telemetry import logs
 from twinspeak.transports import wire_names as wire
+from twinspeak.transports.http import page_session
 from twinspeak.transports.services import services_of
 
 _MAX_TOKEN_CHARS = 4_096
@@ -60,9 +61,19 @@ async def caller(
 ) -> Caller:
     """Return the signed-in person; every later log record of this request names the person and the twin.
 
-    Raises AuthenticationRequired, InvalidToken, TokenExpired, AccountSuspended.
+    Without a token, the cookie of the chat page counts. Raises AuthenticationRequired, InvalidToken, TokenExpired,
+    AccountSuspended, CsrfFailed.
     """
     return await _known(request, await token_of(request))
+
+
+async def token_holder(
+    request: Request,
+    _in_header: Annotated[object, Security(_IN_HEADER)] = None,
+    _as_bearer: Annotated[object, Security(_AS_BEARER)] = None,
+) -> Caller:
+    """Do as `caller` does, but leave the cookie out: for routes that hand out tokens, which no script may have."""
+    return await _known(request, await token_of(request), by_cookie=False)
 
 
 async def caller_by_url(
@@ -74,17 +85,26 @@ async def caller_by_url(
     return await _known(request, await token_of(request, in_url=True))
 
 
-async def _known(request: Request, token: str | None) -> Caller:
-    if token is None:
-        raise AuthenticationRequired
-    if len(token) > _MAX_TOKEN_CHARS:
-        raise InvalidToken
-    found = await services_of(request).auth.authenticate(token)
+async def _known(request: Request, token: str | None, *, by_cookie: bool = True) -> Caller:
+    kept = page_session.token_in(request) if token is None and by_cookie else None
+    found = await _authenticated(request, token or kept)
+    if kept is not None:
+        page_session.check(request, found)
     logs.bind(user_id=found.user_id, institution_id=found.institution_id)
     return found
 
 
+async def _authenticated(request: Request, token: str | None) -> Caller:
+    if token is None:
+        raise AuthenticationRequired
+    if len(token) > _MAX_TOKEN_CHARS:
+        raise InvalidToken
+    return await services_of(request).auth.authenticate(token)
+
+
 SignedIn = Annotated[Caller, Depends(caller)]
 """A parameter of this type makes a route one for signed-in people only."""
+TokenHolder = Annotated[Caller, Depends(token_holder)]
+"""As `SignedIn`, for those with a token of their own."""
 SignedInByUrl = Annotated[Caller, Depends(caller_by_url)]
 """As `SignedIn`, on event streams by GET (contract section 3)."""

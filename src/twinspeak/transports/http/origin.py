@@ -25,6 +25,21 @@ def origin_of(request: HTTPConnection) -> str | None:
     return None if _is_ours(request, origin) else origin
 
 
+def from_own_page(request: HTTPConnection, *, proven: bool) -> bool:
+    """Tell whether a request was sent by a page of this server, as browsers say it.
+
+    They name the page of every request that changes something and of every WebSocket; of what only reads, older ones
+    say nothing, so silence is good enough unless `proven`.
+    """
+    origin = request.headers.get("origin")
+    if origin and origin_of(request) is not None:
+        return False
+    site = request.headers.get("sec-fetch-site")
+    if site is not None and site != "same-origin":
+        return False
+    return bool(origin or site) or not proven
+
+
 def _is_ours(request: HTTPConnection, origin: str) -> bool:
     public = services_of(request).edge.public_url
     if public and origin == origins.origin_of(public):

@@ -21,7 +21,7 @@ from twinspeak.transports.http.access import (
     administers,
 )
 from twinspeak.transports.http.body import BodyLimits, GatedRequest
-from twinspeak.transports.http.caller import SignedIn, SignedInByUrl, caller, token_of
+from twinspeak.transports.http.caller import SignedIn, SignedInByUrl, TokenHolder, caller, token_of
 from twinspeak.transports.http.client_ip import client_ip
 from twinspeak.transports.http.origin import origin_of
 from twinspeak.transports.http.request_id import request_id
@@ -37,6 +37,7 @@ __all__ = [
     "SignedIn",
     "SignedInByUrl",
     "SuperAdmin",
+    "TokenHolder",
     "Verb",
     "administers",
     "caller",

@@ -16,6 +16,8 @@ from twinspeak.transports.rest.shapes import ID, RecordShape, Shape
 
 ROUTER = router("History", failures=(401, 403))
 
+WHOLE = 100
+"""The most dialogues that are listed with their texts whole: an answer may have 400,000 characters."""
 FAVORITES = 1_000
 """The most favourites that are listed (reference 4.4)."""
 
@@ -40,6 +42,7 @@ class Wanted(InPlace):
     )
     api: Address = Field(default="", description="A part of the address that was asked, whatever the letter case.")
     tools: bool = Field(default=False, description="Tool responses whole.")
+    texts: bool = Field(default=False, description=f"Questions and answers whole, of at most {WHOLE} dialogues.")
     all_institutions: bool = Field(
         default=False,
         validation_alias="allInstitutions",
@@ -49,7 +52,7 @@ class Wanted(InPlace):
     def filter(self) -> HistoryFilter:
         """Return what the service takes."""
         return HistoryFilter(
-            limit=self.limit,
+            limit=min(self.limit, WHOLE) if self.texts else self.limit,
             course_id=self.course_id,
             before=self.before,
             after=self.after,
@@ -122,8 +125,8 @@ async def list_histories(
     """
     wanted = wanted or Wanted()
     histories = services_of(request).histories
-    whole = wanted.history_id is not None
-    whole_tools = whole or wanted.tools
+    whole = wanted.texts or wanted.history_id is not None
+    whole_tools = wanted.tools or wanted.history_id is not None
     if not wanted.all_institutions:
         found = await histories.list(caller, wanted.filter(), place=wanted.place)
         return Records(data=_shown(found, whole_texts=whole, whole_tools=whole_tools))

@@ -3,17 +3,18 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import Request
+from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from twinspeak.domain.caller import Caller
 from twinspeak.domain.errors import ValidationFailed
+from twinspeak.services.auth import SignedIn as Opened
 from twinspeak.services.passwords import check_email
 from twinspeak.services.profiles import ProfileChanges
 from twinspeak.services.rate_limits import AUTH, MAIL, PASSWORD_CHANGE, address_key
-from twinspeak.transports.http import rate
+from twinspeak.transports.http import page_session, rate
 from twinspeak.transports.http.errors import unnamed
-from twinspeak.transports.http.routes import SignedIn, client_ip, router, services_of
+from twinspeak.transports.http.routes import SignedIn, TokenHolder, client_ip, router, services_of
 from twinspeak.transports.http.schemas import failures
 from twinspeak.transports.rest import render
 from twinspeak.transports.rest.auth import device_of
@@ -102,7 +103,7 @@ Edit = Annotated[
 
 
 @ROUTER.post("/api/user/refresh/profile", summary="Refresh profile and token", responses=failures(429))
-async def refresh_profile(request: Request, caller: SignedIn) -> Refreshed:
+async def refresh_profile(request: Request, caller: TokenHolder) -> Refreshed:
     """Return the profile as it is now, and a token that is good for another full lifetime.
 
     Needs no body and ignores one.
@@ -114,26 +115,29 @@ async def refresh_profile(request: Request, caller: SignedIn) -> Refreshed:
 
 
 @ROUTER.put("/api/user/me", summary="Edit your profile, or change your password", responses=failures(409, 429))
-async def edit_me(request: Request, caller: SignedIn, edit: Edit) -> Done:
+async def edit_me(request: Request, response: Response, caller: SignedIn, edit: Edit) -> Done:
     """Change the password when the body holds `resetCodeId`, else the profile.
 
-    A password change ends every session of the person, this one too, and returns a fresh token.
+    A password change ends every session of the person, this one too, and returns a fresh token; the chat page gets a
+    fresh cookie instead.
     """
     if isinstance(edit, PasswordChange):
-        return await _change_password(request, caller, edit)
+        signed = await _change_password(request, caller, edit)
+        if page_session.used(request):
+            page_session.keep(request, response, signed)
+        return Done(message="Your password is changed.", token=None if page_session.used(request) else signed.token)
     asked = await _edit_profile(request, caller, edit)
     saved = "Your profile is saved."
     return Done(message=f"{saved} We have sent a code to the new e-mail address." if asked else saved)
 
 
-async def _change_password(request: Request, caller: Caller, change: PasswordChange) -> Done:
+async def _change_password(request: Request, caller: Caller, change: PasswordChange) -> Opened:
     services = services_of(request)
     with rate.failures_only(request, caller.user_id, PASSWORD_CHANGE):
         profile = await services.profiles.get(caller)
         if change.reset_code_id != profile.user.reset_code_id:
             raise _refused("resetCodeId", "is not the one of your profile")
-        signed = await services.auth.change_password(caller, change.password, change.new_password, device_of(request))
-    return Done(message="Your password is changed.", token=signed.token)
+        return await services.auth.change_password(caller, change.password, change.new_password, device_of(request))
 
 
 async def _edit_profile(request: Request, caller: Caller, edit: ProfileEdit) -> bool:

@@ -9,6 +9,7 @@ from twinspeak.domain.origins import allows
 from twinspeak.engine.turn import Turn
 from twinspeak.services.rate_limits import Rule, address_key
 from twinspeak.transports import wire_names as wire
+from twinspeak.transports.http import page_session
 from twinspeak.transports.http.client_ip import client_ip
 from twinspeak.transports.http.cors import AllowedOrigins
 from twinspeak.transports.http.origin import origin_of
@@ -51,9 +52,15 @@ def may_receive(cors_origins: tuple[str, ...]) -> Callable[[Socket, Turn], bool]
 
 
 def _token(connection: HTTPConnection) -> str | None:
-    """Return the token of a handshake: header, Bearer or query, for sockets cannot always set headers."""
+    """Return the token of a handshake: header, Bearer or query, for sockets cannot always set headers; or the cookie.
+
+    The cookie counts only when a page of our own says that it opens the socket: other sites may open one too.
+    """
     given = connection.headers.get(wire.ACCESS_TOKEN, "").strip()
     scheme, _, bearer = connection.headers.get(wire.AUTHORIZATION, "").partition(" ")
     return (
-        given or (bearer.strip() if scheme.lower() == "bearer" else "") or connection.query_params.get(wire.TOKEN_FIELD)
+        given
+        or (bearer.strip() if scheme.lower() == "bearer" else "")
+        or connection.query_params.get(wire.TOKEN_FIELD)
+        or page_session.token_for_socket(connection)
     )

@@ -1,0 +1,94 @@
+"""The chat page's session: sign-in, who is signed in, renewal and sign-out, by a cookie that no script can read.
+
+Clients of the documented system use /api/auth/signin and hold a token; a page must not (contract section 3).
+"""
+
+from typing import Literal
+
+from fastapi import Request, Response
+from pydantic import Field
+
+from twinspeak.domain.errors import CodedError, InvalidToken, OriginNotAllowed
+from twinspeak.services.auth import SignedIn as Opened
+from twinspeak.services.rate_limits import AUTH, SIGN_IN, address_key
+from twinspeak.transports.http import page_session, rate
+from twinspeak.transports.http.origin import from_own_page
+from twinspeak.transports.http.routes import PUBLIC, SignedIn, client_ip, router, services_of
+from twinspeak.transports.http.schemas import failures
+from twinspeak.transports.rest import render
+from twinspeak.transports.rest.auth import Confirmation, Credentials, device_of
+from twinspeak.transports.rest.shapes import ProfileShape, Shape
+
+ROUTER = router("The chat page")
+
+
+class Session(Shape):
+    """Who is signed in on this browser. Nobody is: `profile` is null, and so is the rest."""
+
+    success: Literal[True] = True
+    profile: ProfileShape | None = None
+    csrf_token: str | None = Field(
+        default=None, serialization_alias="csrfToken", description="To be sent as `x-csrf-token` with every change."
+    )
+    expires: int | None = Field(default=None, description="Epoch milliseconds.")
+
+
+@ROUTER.post("/api/session", summary="Sign in on the page", responses=failures(401, 403, 429), dependencies=[PUBLIC])
+async def open_session(request: Request, response: Response, credentials: Credentials) -> Session:
+    """Exchange e-mail address and password for a cookie. Only a page of this server may ask."""
+    if not from_own_page(request, proven=True):
+        raise OriginNotAllowed
+    with rate.failures_only(request, address_key(client_ip(request)), SIGN_IN):
+        signed = await services_of(request).auth.sign_in(credentials.email, credentials.password, device_of(request))
+    return await _kept(request, response, signed)
+
+
+@ROUTER.get("/api/session", summary="Who is signed in on the page", dependencies=[PUBLIC])
+async def read_session(request: Request) -> Session:
+    """Return the person that this browser's cookie speaks for, and the CSRF token of the session."""
+    services, token = services_of(request), page_session.token_in(request)
+    if token is None:
+        return Session()
+    try:
+        held = await services.auth.hold(token)
+    except CodedError as error:
+        if error.status >= 500:
+            raise
+        return Session()
+    profile = render.profile(await services.profiles.get(held.caller))
+    csrf_token = services.auth.page_key(held.caller.session_id)
+    return Session(profile=profile, csrf_token=csrf_token, expires=held.expires)
+
+
+@ROUTER.post("/api/session/refresh", summary="Stay signed in on the page", responses=failures(401, 403, 429))
+async def renew_session(request: Request, response: Response, caller: SignedIn) -> Session:
+    """Give the session, and its cookie, another full lifetime."""
+    _by_cookie(request)
+    with rate.failures_only(request, address_key(client_ip(request)), AUTH):
+        signed = await services_of(request).auth.refresh(caller)
+    return await _kept(request, response, signed)
+
+
+@ROUTER.delete("/api/session", summary="Sign out on the page", responses=failures(401, 403, 429))
+async def close_session(request: Request, response: Response, caller: SignedIn) -> Confirmation:
+    """End the session and everything that runs under it, and take the cookie away."""
+    _by_cookie(request)
+    with rate.failures_only(request, address_key(client_ip(request)), AUTH):
+        await services_of(request).auth.sign_out(caller)
+    page_session.drop(request, response)
+    return Confirmation(message="You are signed out.")
+
+
+def _by_cookie(request: Request) -> None:
+    """Raise InvalidToken for a caller with a token of his own: it has routes of its own."""
+    if not page_session.used(request):
+        raise InvalidToken("This route is for the chat page.")
+
+
+async def _kept(request: Request, response: Response, signed: Opened) -> Session:
+    auth = services_of(request).auth
+    held = await auth.hold(signed.token)
+    page_session.keep(request, response, signed)
+    return Session(
+        profile=render.profile(signed.profile), csrf_token=auth.page_key(held.caller.session_id), expires=signed.expires
+    )
