@@ -40,7 +40,7 @@ async def test_the_quick_start_answers_with_its_sources(tmp_path: Path):
         pytest.skip("the README's second and third way in need curl, and this machine has none")
     start, banner = under("Quick start", "")
     ways = under("Quick start", *RUNNABLE)
-    assert [block.language for block in ways] == ["sh", "sh", "sh", "python", "js"]
+    assert [block.language for block in ways] == ["sh", "sh", "sh", "python", "js", "js"]
     stored = databases.environment(tmp_path / "data")
     async with serving(start.text, tmp_path / "data", environment(tmp_path / "home", **stored)) as server:
         url = await server.line(r"^  Twinspeak is ready at (\S+)$")
@@ -49,17 +49,19 @@ async def test_the_quick_start_answers_with_its_sources(tmp_path: Path):
         shown = banner.text.replace(ADDRESS, url).replace("the-one-made-for-you", password)
         assert {line for line in shown.splitlines() if line} <= set(server.said.splitlines())
         env = environment(tmp_path / "home", TWINSPEAK_PASSWORD=password, TWINSPEAK_URL=url)
-        chat, streamed, whole, python, js = await session(ways, url, tmp_path, env)
+        chat, streamed, whole, python, js, socket = await session(ways, url, tmp_path, env)
     complete, done = frames(streamed)[-2:]
     assert (complete["type"], done) == ("complete", {"type": "done"})
     sources = cited_sources(complete)
     assert cited_sources(json.loads(whole)) == sources
-    for printed in (chat, python, js):
+    for printed in (chat, python, js, socket):
         assert CITED.search(printed), printed
     assert all(source in chat for source in sources), chat
     answer = complete["outputs"][0]
     assert json.loads(whole)["outputs"][0] == answer
     assert [python.rstrip("\n"), js.rstrip("\n")] == [answer, answer]
+    followed, _, named = socket.rpartition("\n\nSources: ")
+    assert (followed, set(named.strip().split(", "))) == (answer, set(sources))
 
 
 async def test_another_server_answers_as_the_readme_says(tmp_path: Path):
