@@ -13,7 +13,7 @@ import pytest_asyncio
 from tests.faces import FACES, PATHS, Answer, Face, body_of
 from tests.fakes import chat_vendors, gemini, responses
 from tests.fakes.upstream import STALL, Reply, Upstream
-from tests.fakes.wire import ANSWER, KEY, THOUGHT, Wire
+from tests.fakes.wire import ANSWER, KEY, THOUGHT, Wire, only_json
 from tests.live import EMAIL, live_server
 from tests.world import UNBOUNDED, World, balances, stored
 from twinspeak.domain.attachments import Attachment
@@ -134,6 +134,16 @@ async def test_each_refusal_says_what_to_do_and_costs_nothing(stage: Stage):
         assert KEY not in answer.body.decode()
         assert len(stage.world.upstream.exchanges) == 1, cause
     balances(stage.world.database)
+
+
+async def test_what_may_pass_is_asked_again(stage: Stage):
+    """A 429 that names no wait, and a 503 of a proxy's that does."""
+    busy, down = only_json(429, b"{}"), only_json(503, b"<html>", {"Retry-After": "0"})
+    answer = await stage.ask(Face.REST, busy, down, stage.wire.answers())
+    assert answer.texts == {"outputs": ANSWER}
+    assert len(stage.world.upstream.exchanges) == 3
+    for exchange in stage.world.upstream.exchanges:
+        stage.wire.check(exchange)
 
 
 @pytest.mark.parametrize("face", FACES)
