@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench import profiles, report, sample
 from bench.children import FOREIGN, ROOT, ChildFailed
-from bench.rows import cancel, latency, memory, pace, serving, streaming
+from bench.rows import cancel, latency, memory, pace, serving, streaming, wires
 from bench.rows.line import FULL, SHORT, TINY, Line, Scale
 from bench.stage import Stage
 
@@ -26,7 +26,7 @@ def main() -> int:
         return 2
     for name in [name for name in os.environ if name.upper().startswith(FOREIGN)]:
         del os.environ[name]
-    rows = set(options.rows.split(",")) if options.rows else set(map(str, range(1, 11)))
+    rows = set(options.rows.split(",")) if options.rows else {*map(str, range(1, 11)), "14"}
     before, began = sample.machine(), time.monotonic()
     started = time.strftime("%Y-%m-%d %H:%M")
     try:
@@ -88,6 +88,7 @@ def _run(scale: Scale, rows: set[str], *, pin: bool, profile: bool) -> tuple[lis
                     remarks.append(f"Profiles: {_shown(tables[0].parent)}")
                 except profiles.NoProfiler as error:
                     remarks.append(f"No profiles: {error}")
+        measure("14", "the wires to models", lambda: wires.run(stage, scale))
     return lines, remarks
 
 

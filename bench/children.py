@@ -14,7 +14,10 @@ from typing import Self
 
 ROOT = Path(__file__).resolve().parents[1]
 READY_S = 30.0
-FOREIGN = ("TWINSPEAK_", "OPENAI_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+FOREIGN = (
+    "TWINSPEAK_", "OPENAI_", "ANTHROPIC_", "GEMINI_", "XAI_", "MISTRAL_", "AWS_", "HTTP_PROXY", "HTTPS_PROXY",
+    "ALL_PROXY", "NO_PROXY",
+)  # fmt: skip
 """Settings of whoever runs the benchmark, which must not change what is measured."""
 
 

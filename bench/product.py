@@ -13,6 +13,7 @@ import shutil
 import sys
 import time
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -64,11 +65,16 @@ def _email(number: int) -> str:
 class Product:
     """A running server on a data directory of its own, copied from `data`. A context manager that ends it."""
 
-    def __init__(self, data: Path, folder: Path, upstream: str, **settings: str) -> None:
-        """Start it in `folder`, asking `upstream`; `settings` are further ones, such as `stream_coalesce_ms`."""
+    def __init__(
+        self, data: Path, folder: Path, upstream: str, environment: Mapping[str, str] | None = None, **settings: str
+    ) -> None:
+        """Start it in `folder`, asking `upstream`; `settings` are further ones, such as `stream_coalesce_ms`.
+
+        `environment` is added as it is, for vendors other than the one that is asked without it.
+        """
         shutil.copytree(data, folder / "data")
         extra = {f"TWINSPEAK_{name.upper()}": value for name, value in settings.items()}
-        env = {**_ENVIRONMENT, "OPENAI_BASE_URL": f"{upstream}/v1", **extra}
+        env = {**_ENVIRONMENT, "OPENAI_BASE_URL": f"{upstream}/v1", **extra, **(environment or {})}
         command = [sys.executable, "-m", "twinspeak", "serve", "--port", "0", "--data-dir", str(folder / "data")]
         self.started = time.monotonic()
         self.child = Child(command, log=folder / "server.log", env=env)

@@ -107,7 +107,7 @@ class Stage:
     def _child(self, name: str, *arguments: str) -> Child:
         return self._stack.enter_context(Child(module(name, *arguments), log=self.folder / f"{name}.log"))
 
-    def start(self, **settings: str) -> Product:
+    def start(self, environment: Mapping[str, str] | None = None, **settings: str) -> Product:
         """Start another server, which the caller ends."""
         if self._data is None:
             self._data = self.folder / "template"
@@ -115,11 +115,11 @@ class Stage:
         self._servers += 1
         folder = self.folder / f"server{self._servers}"
         folder.mkdir()
-        return Product(self._data, folder, self.upstream_url, **settings)
+        return Product(self._data, folder, self.upstream_url, environment, **settings)
 
-    def product(self, **settings: str) -> Product:
+    def product(self, environment: Mapping[str, str] | None = None, **settings: str) -> Product:
         """Start another server, which the caller ends; signed in, and ready."""
-        started = self.start(**settings)
+        started = self.start(environment, **settings)
         try:
             started.until_ready()
             started.sign_in()

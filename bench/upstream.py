@@ -1,7 +1,8 @@
 """The fake model provider: a process of its own, raw asyncio, one write a chunk on an absolute schedule.
 
-`python -m bench.upstream` prints its address. `POST /v1/chat/completions` answers as `bench.answers` says; the record
-of what became of each tagged exchange is at `GET /bench/seen` (which empties it).
+`python -m bench.upstream` prints its address. `POST /v1/chat/completions` answers as `bench.answers` says, and so do
+the paths of the other vendors (`bench.vendors`); the record of what became of each tagged exchange is at
+`GET /bench/seen` (which empties it).
 """
 
 import asyncio
@@ -12,15 +13,16 @@ from typing import Any, cast
 import httptools
 import uvloop
 
-from bench import wire
+from bench import vendors, wire
 from bench.answers import Answer, asked
 from bench.children import announce
+from bench.vendors import vendor_of
 
 
 class Exchange:
     """One answer being sent."""
 
-    def __init__(self, connection: "Connection", answer: Answer, *, searching: bool) -> None:
+    def __init__(self, connection: "Connection", answer: Answer, head: bytes, steps: list[bytes]) -> None:
         """Begin: the head at once, the first step after the answer's pause."""
         self.answer = answer
         self.sent = 0
@@ -30,12 +32,12 @@ class Exchange:
         self.paused_s = 0.0
         self.bunched = 0
         self.complete = False
-        self._steps = wire.tool_script(answer) if searching else wire.script(answer)
+        self._steps = steps
         self._stalls = answer.stall >= 0
         self._connection = connection
         self._loop = asyncio.get_running_loop()
         self._paused_at: float | None = None
-        connection.transport.write(wire.RESPONSE_HEAD)
+        connection.transport.write(head)
         self._start = self._loop.time() + answer.first / 1000
         self._timer: asyncio.TimerHandle | None = self._loop.call_at(self._start, self._tick)
 
@@ -152,14 +154,22 @@ class Connection(asyncio.Protocol):
             self.transport.write(wire.json_response({"object": "list", "data": models}))
         else:
             answer = asked(body)
-            searching = bool(answer.tool) and b'"role":"tool"' not in body.replace(b'": "', b'":"')
-            self._running = Exchange(self, answer, searching=searching)
+            self._running = Exchange(self, answer, *_script(self._url, body, answer))
             self._record.begin(self._running)
 
     def answered(self, exchange: Exchange) -> None:
         """Be ready for the next request."""
         self._record.keep(exchange)
         self._running = None
+
+
+def _script(path: bytes, body: bytes, answer: Answer) -> tuple[bytes, list[bytes]]:
+    """Return the response's head, and what follows it, on the wire that the request came over."""
+    vendor = vendor_of(path)
+    if vendor:
+        return vendor.head, vendors.script(vendor, answer)
+    searching = bool(answer.tool) and b'"role":"tool"' not in body.replace(b'": "', b'":"')
+    return wire.RESPONSE_HEAD, wire.tool_script(answer) if searching else wire.script(answer)
 
 
 class Record:

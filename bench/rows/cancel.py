@@ -22,10 +22,11 @@ _SETTLE_S = 0.5
 
 def run(stage: Stage, scale: Scale, every: Product) -> list[Line]:
     """Cancel in the middle of answers, ten clients at a time."""
-    return [_line(stage, every, scale.cancels, way) for way in _WAYS]
+    return [line(stage, every, scale.cancels, way) for way in _WAYS]
 
 
-def _line(stage: Stage, product: Product, cancels: int, way: tuple[str, Face, Cancel]) -> Line:
+def line(stage: Stage, product: Product, cancels: int, way: tuple[str, Face, Cancel], *, row: str = "6") -> Line:
+    """Cancel one way, as a line of `row`."""
     name, face, cancel = way
     clients = min(_CLIENTS, cancels)
     job = Job(
@@ -42,7 +43,7 @@ def _line(stage: Stage, product: Product, cancels: int, way: tuple[str, Face, Ca
     spread = Spread.of(took)
     note = f"{spread.count} cancels; p50 {spread.p50:.1f}, most {spread.most:.1f} ms"
     return Line(
-        row="6", what=f"cancel to upstream closed, {name}", figure=spread.p99, unit="ms", limit=50,
+        row=row, what=f"cancel to upstream closed, {name}", figure=spread.p99, unit="ms", limit=50,
         note="; ".join(filter(None, (
             note,
             f"{missing} not closed" if missing else "",
