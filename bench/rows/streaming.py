@@ -98,21 +98,26 @@ def _short_answers(stage: Stage, scale: Scale, every: Product, paced: Product) -
     contest.enter("SSE, delta, 200 words", every, "delta")
     contest.enter("OpenAI, 200 words", every, "openai")
     contest.enter("Socket.IO, cumulative, 200 words", every, "socketio")
-    contest.enter("Socket.IO, delta, 200 words", every, "socketio-delta")
     contest.enter("SSE, cumulative, 200 words, coalesced", paced, "sse")
-    contest.enter("SSE, delta, 200 words, coalesced", paced, "delta")
+    if scale.name == "full":
+        contest.enter("Socket.IO, delta, 200 words", every, "socketio-delta")
+        contest.enter("SSE, delta, 200 words, coalesced", paced, "delta")
     contest.run(scale.rounds)
-    return [
+    lines = [
         contest.cpu("1", "SSE, cumulative, 200 words", 1.5),
         contest.cpu("1", "SSE, delta, 200 words", 1.5),
         contest.cpu("2", "OpenAI, 200 words", 1.5),
         contest.cpu("2", "Socket.IO, cumulative, 200 words", 2.5),
-        contest.cpu("2", "Socket.IO, delta, 200 words", 2.5),
         contest.cpu("3", "SSE, cumulative, 200 words, coalesced", 1.0),
-        contest.cpu("3", "SSE, delta, 200 words, coalesced", 1.0),
         contest.sent("3", "SSE, cumulative, 200 words, coalesced", 20),
-        contest.sent("3", "SSE, delta, 200 words, coalesced", 20),
     ]
+    if scale.name == "full":
+        lines += [
+            contest.cpu("2", "Socket.IO, delta, 200 words", 2.5),
+            contest.cpu("3", "SSE, delta, 200 words, coalesced", 1.0),
+            contest.sent("3", "SSE, delta, 200 words, coalesced", 20),
+        ]
+    return lines
 
 
 def _long_answers(stage: Stage, scale: Scale, every: Product, paced: Product) -> list[Line]:
