@@ -1,4 +1,4 @@
-"""Mistral and xAI: chat completions with differences; request schemas as docs.mistral.ai and docs.x.ai have them."""
+"""OpenAI, Mistral and xAI: chat completions with differences; request schemas as each vendor's reference has them."""
 
 import json
 import re
@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from tests.fakes.upstream import DONE, Exchange, Reply, Step, chunk, frame, pieces
+from tests.fakes import responses
+from tests.fakes.upstream import DONE, Exchange, Reply, Step, chunk, frame, pieces, usage_chunk
 from tests.fakes.wire import ANSWER, KEY, QUERY, THOUGHT, Counted, Wire, only_json
 
 MISTRAL_MODEL = "mistral-medium-latest"
@@ -64,6 +65,24 @@ class Message(_Strict):
     tool_call_id: str | None = None
 
 
+class PdfData(_Strict):
+    filename: Annotated[str, Meta(min_length=1)]
+    file_data: Annotated[str, Meta(pattern="^data:application/pdf;base64,.")]
+
+
+class Pdf(_Strict, tag="file"):
+    file: PdfData
+
+
+class OpenAIMessage(_Strict):
+    """`reasoning_content` is what compatible servers want back, and OpenAI does not know."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
+    content: str | list[Text | Image | Pdf] | None
+    tool_calls: list[ToolCall] | None = None
+    tool_call_id: str | None = None
+
+
 class MistralRequest(_Strict):
     """No `stream_options`: Mistral refuses what it does not know."""
 
@@ -80,6 +99,20 @@ class MistralRequest(_Strict):
 
 class StreamOptions(_Strict):
     include_usage: bool
+
+
+class OpenAIRequest(_Strict):
+    """Of a model that does not reason: those are asked over Responses."""
+
+    model: str
+    messages: list[OpenAIMessage]
+    stream: Literal[True]
+    stream_options: StreamOptions
+    max_completion_tokens: int | None = None
+    temperature: float | None = None
+    stop: list[str] | None = None
+    tools: list[Tool] | None = None
+    tool_choice: Literal["auto", "none", "required"] | None = None
 
 
 class XaiRequest(_Strict):
@@ -149,13 +182,33 @@ def opening() -> list[Step]:
     return [chunk({"role": "assistant", "content": "Half"})]
 
 
-def _check(exchange: Exchange, schema: type[MistralRequest] | type[XaiRequest]) -> None:
+def openai_asks() -> Reply:
+    """Reasoning as compatible servers send it, and a call whose arguments come in fragments."""
+    thoughts = [chunk({"role": "assistant", "reasoning_content": piece}) for piece in pieces(THOUGHT, 7)]
+    named = {"id": "call_1", "type": "function", "function": {"name": "search_uploads", "arguments": ""}}
+    filled = [
+        chunk({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
+        for piece in pieces(json.dumps(QUERY), 5)
+    ]
+    call = chunk({"tool_calls": [{"index": 0, **named}], "content": None})
+    return Reply([*thoughts, call, *filled, chunk(finish="tool_calls"), usage_chunk(30, 18), DONE])
+
+
+def openai_answers() -> Reply:
+    steps: list[Step] = [chunk({"content": piece}) for piece in pieces(ANSWER)]
+    return Reply([*steps, chunk(finish="stop"), usage_chunk(55, 9, cached=20), DONE])
+
+
+Schema = type[OpenAIRequest] | type[MistralRequest] | type[XaiRequest]
+
+
+def _check(exchange: Exchange, schema: Schema) -> None:
     assert exchange.path == "/v1/chat/completions"
     assert exchange.headers["authorization"] == f"Bearer {KEY}"
     check_body(exchange.body, schema)
 
 
-def check_body(body: bytes, schema: type[MistralRequest] | type[XaiRequest]) -> None:
+def check_body(body: bytes, schema: Schema) -> None:
     """Raise unless the request is one that the vendor would take."""
     request = msgspec.json.decode(body, type=schema)
     open_calls: list[str] = []
@@ -187,6 +240,19 @@ def refused(status: int, body: dict[str, Any], **headers: str) -> Reply:
 def mistral_error(status: int, message: str, kind: str, code: str) -> Reply:
     return refused(status, {"object": "error", "message": message, "type": kind, "param": None, "code": code})
 
+
+OPENAI = Wire(
+    name="openai",
+    model="gpt-4.1",
+    settings=lambda port: {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": f"http://127.0.0.1:{port}/v1"},
+    asks=openai_asks,
+    answers=openai_answers,
+    opening=opening,
+    check=lambda exchange: _check(exchange, OpenAIRequest),
+    check_second=lambda exchange: _check_second(exchange, "call_1", None),
+    counted=Counted(input=85, cached=20, completion=27),
+    refusals=responses.WIRE.refusals,
+)
 
 MISTRAL = Wire(
     name="mistral",

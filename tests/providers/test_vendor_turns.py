@@ -14,6 +14,7 @@ from tests.faces import FACES, Face, body_of
 from tests.fakes.speakers import KEY, SPEAKERS, Speaker
 from tests.fakes.upstream import STALL, Reply, Upstream
 from tests.live import EMAIL, live_server
+from tests.transports.socketio.clients import joined
 from tests.world import UNBOUNDED, World, balances, charges, stored
 from twinspeak.domain.attachments import Attachment
 from twinspeak.domain.events import TextDelta
@@ -78,6 +79,22 @@ async def test_a_turn_that_thinks_and_uses_a_tool(place: Place, face: Face):
         assert len(calls) == 1
     for secret in ("redacted", "encrypted", KEY):
         assert secret.encode() not in answer.body
+
+
+async def test_a_turn_that_thinks_and_uses_a_tool_over_a_socket(place: Place):
+    place.script()
+    async with joined(place.world.server, place.world.token) as tab:
+        answer = await place.world.ask(Face.REST, "When does the library open?", socketId=tab.sid)
+        await tab.reads(WHOLE, answer.turn_id)
+        assert answer.json["streamingFailed"] is False
+        done = [frame for frame in tab.of(answer.turn_id, "THINKING") if frame.get("done")]
+        assert [(frame["text"], frame.get("signature")) for frame in done] == [(THINKING, place.speaker.signature)]
+        calls = [call for call in tab.of(answer.turn_id, "TOOL_CALL") if call["arguments"] == ARGUMENTS]
+        assert len(calls) == 1
+        assert "redacted" not in repr(tab.payloads)
+    for exchange in place.upstream.exchanges:
+        place.speaker.check(exchange)
+    assert place.speaker.given_back(place.upstream.exchanges[1].json) == place.speaker.wanted_back
 
 
 @pytest.mark.parametrize("face", [Face.REST, Face.OPENAI])

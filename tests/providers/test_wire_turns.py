@@ -15,12 +15,13 @@ from tests.fakes import chat_vendors, gemini, responses
 from tests.fakes.upstream import STALL, Reply, Upstream
 from tests.fakes.wire import ANSWER, KEY, THOUGHT, Wire, only_json
 from tests.live import EMAIL, live_server
+from tests.transports.socketio.clients import joined
 from tests.world import UNBOUNDED, World, balances, stored
 from twinspeak.domain.attachments import Attachment
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 
-WIRES = [gemini.WIRE, responses.WIRE, chat_vendors.MISTRAL, chat_vendors.XAI]
+WIRES = [gemini.WIRE, responses.WIRE, chat_vendors.OPENAI, chat_vendors.MISTRAL, chat_vendors.XAI]
 SECRETS = (KEY, gemini.SIGNATURE, responses.ENCRYPTED)
 PNG = Attachment("image/png", b"\x89PNG\r\n\x1a\n not much of a picture")
 PDF = Attachment("application/pdf", b"%PDF-1.7 not much of a paper", "plan.pdf")
@@ -39,13 +40,13 @@ class Stage:
         self.wire = wire
         self.world = world
 
-    async def ask(self, face: Face, *replies: Reply) -> Answer:
+    async def ask(self, face: Face, *replies: Reply, **args: Any) -> Answer:
         self.world.upstream.exchanges.clear()
         self.world.upstream.script(*replies)
-        return await self.world.ask(face)
+        return await self.world.ask(face, **args)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=WIRES, ids=lambda wire: wire.name)
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=WIRES, ids=lambda wire: wire.model)
 async def stage(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, database: str
 ) -> AsyncGenerator[Stage]:
@@ -92,6 +93,23 @@ def check_frames(answer: Answer, wire: Wire) -> None:
     done = [(frame["round"], frame["text"]) for frame in thinking if frame.get("done")]
     assert done == ([(0, THOUGHT)] if wire.shows_thinking else [])
     assert "".join(frame.get("delta", "") for frame in thinking) == (THOUGHT if wire.shows_thinking else "")
+
+
+async def test_a_turn_that_thinks_and_uses_a_tool_over_a_socket(stage: Stage):
+    wire, world = stage.wire, stage.world
+    async with joined(world.server, world.token) as tab:
+        answer = await stage.ask(Face.REST, wire.asks(), wire.answers(), socketId=tab.sid)
+        await tab.reads(ANSWER, answer.turn_id)
+        assert (answer.texts, answer.json["streamingFailed"]) == ({"outputs": ANSWER}, False)
+        calls = tab.of(answer.turn_id, "TOOL_CALL")
+        assert [call["name"] for call in calls] == ["search_uploads", "search_uploads"]
+        assert [call["success"] for call in tab.of(answer.turn_id, "TOOL_RESULT")] == [True, True]
+        done = [frame["text"] for frame in tab.of(answer.turn_id, "THINKING") if frame.get("done")]
+        assert done == ([THOUGHT] if wire.shows_thinking else [])
+        assert [secret for secret in SECRETS if secret in repr(tab.payloads)] == []
+    first, second = world.upstream.exchanges
+    wire.check(first)
+    wire.check_second(second)
 
 
 async def test_the_upstream_is_closed_at_once_when_the_client_goes(stage: Stage):
