@@ -9,6 +9,7 @@ decisions/    NNN-slug.md with the headings Context, Decision, Measured, Turned 
 
 import ast
 import importlib
+import pkgutil
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
@@ -133,7 +134,15 @@ def errors_in_code(root: type[Exception], package: str) -> list[tuple[str, tuple
     return sorted(found)
 
 
+def import_all(*packages: str) -> None:
+    """Import every module of the packages: a class is there only once its module is."""
+    for package in packages:
+        for module in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
+            importlib.import_module(module.name)
+
+
 def test_every_error_is_documented():
+    import_all("twinspeak.domain", "twinspeak.services")
     root = importlib.import_module("twinspeak.domain.errors").CodedError
     in_code = errors_in_code(root, "twinspeak.")
     assert twice(code for code, _ in in_code) == [], "one code, one status and type"
