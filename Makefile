@@ -24,8 +24,8 @@ broken := $(if $(wildcard .venv/pyvenv.cfg),$(shell .venv/bin/python -c '' >/dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve page test test-page verify fuzz bench bench-full bench-peers lint lint-rules lint-format lint-types \
-	lint-arrows lint-page fmt lock clean remake
+.PHONY: help serve page test test-page verify fuzz bench bench-full bench-peers differential lint lint-rules lint-format \
+	lint-types lint-arrows lint-page fmt lock clean remake
 
 help: ## list these targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -42,14 +42,14 @@ test: .venv/.dev ## run the tests; a part of them with ARGS, e.g. make test ARGS
 test-page: .venv/.page-check $(bundle)/.built ## run the tests of the page in a real browser (needs Chromium)
 	@.venv/bin/python -m pytest -q -n $(PYTEST_WORKERS) --dist loadfile -m browser tests/web/browser $(ARGS)
 
-verify: .venv/.dev ## run every test, the slow ones too, with many more generated examples, then fuzz
+verify: .venv/.dev .venv/judge/.done ## run every test, the slow ones too, with many more generated examples, then fuzz
 	@HYPOTHESIS_PROFILE=thorough .venv/bin/python -m pytest -q -n $(PYTEST_WORKERS) -m "not browser" $(ARGS)
 	@$(MAKE) --no-print-directory fuzz
 
 fuzz: .venv/.dev ## fuzz what reads a client's bytes; longer with FUZZ_SECONDS=3600
 	@.venv/bin/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
-bench: .venv/.bench ## measure what streaming costs, in under 5 minutes (Linux); options in ARGS, e.g. ARGS="--rows 1,5"
+bench: .venv/.bench ## measure what streaming costs, in about 5 minutes (Linux); options in ARGS, e.g. ARGS="--rows 1,5"
 	@.venv/bin/python -m bench $(ARGS)
 
 bench-full: .venv/.bench ## measure all of it, with profiles: about 25 minutes
@@ -57,6 +57,9 @@ bench-full: .venv/.bench ## measure all of it, with profiles: about 25 minutes
 
 bench-peers: .venv/.bench ## measure LiteLLM's proxy beside it, installed into a folder that is thrown away
 	@.venv/bin/python -m bench.peers $(ARGS)
+
+differential: .venv/.dev .venv/judge/.done ## hold our decoders against pydantic-ai's, where ../shared/recordings are
+	@.venv/bin/python -m pytest -q tests/differential $(ARGS)
 
 lint: lint-rules lint-format lint-types lint-arrows lint-page ## check rules, format, types, arrows and the page
 
@@ -85,6 +88,7 @@ lock: ## lock the dependencies again (needs uv); newest versions with ARGS=--upg
 	uv pip compile pyproject.toml $(uv_options) -o requirements/runtime.txt
 	uv pip compile pyproject.toml $(uv_options) --group dev -o requirements/dev.txt
 	uv pip compile --group bench $(uv_options) -o requirements/bench.txt
+	uv pip compile --group judge $(uv_options) -o requirements/judge.txt
 	uv pip compile --group build $(uv_options) --constraints requirements/dev.txt -o requirements/build.txt
 	uv pip compile --group page $(uv_options) --constraints requirements/dev.txt -o requirements/page.txt
 uv_options = --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
@@ -128,6 +132,12 @@ clean: ## remove what make made (the environment, caches); never data
 $(bundle)/.built: .venv/.page-build $(page_source)
 	@echo "Building the chat page…"
 	@cd web && $(npm) run --silent build
+	@touch $@
+
+.venv/judge/.done: .venv/pyvenv.cfg requirements/judge.txt
+	@echo "Installing pydantic-ai, which judges our decoders (once; a minute or two)…"
+	@.venv/bin/python -m venv --clear .venv/judge
+	@.venv/judge/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/judge.txt
 	@touch $@
 
 .venv/.bench: .venv/.runtime requirements/bench.txt

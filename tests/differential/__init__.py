@@ -1,0 +1,1 @@
+"""Our decoders beside somebody else's, over the same bytes."""
