@@ -42,6 +42,7 @@ class Settings(BaseSettings):
 
     default_model: str = ""
     local_pace_ms: int = Field(default=8, ge=0, le=1_000)
+    moderation: Literal["rules", "openai"] = "rules"
     openai_wire: Literal["auto", "chat", "responses"] = "auto"
 
     stream_coalesce_ms: int = Field(default=20, ge=0, le=5_000)

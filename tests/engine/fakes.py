@@ -198,6 +198,9 @@ class MemoryStore:
 class FakeModerator:
     def __init__(self) -> None:
         self.words: str | None = None
+        self.notice: str | None = None
+        self.judged: list[str] = []
+        self.answer_error: Exception | None = None
         self.error: Exception | None = None
         self.gate: asyncio.Event | None = None
         self.entered = asyncio.Event()
@@ -209,6 +212,12 @@ class FakeModerator:
         if self.error is not None:
             raise self.error
         return self.words
+
+    async def withdraws(self, plan: TurnPlan, text: str) -> str | None:
+        self.judged.append(text)
+        if self.answer_error is not None:
+            raise self.answer_error
+        return self.notice
 
 
 def a_passage(number: int, chunk: str = "") -> Passage:

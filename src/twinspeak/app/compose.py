@@ -13,7 +13,7 @@ from twinspeak.app.faces import Core, Faces, build
 from twinspeak.app.offline import Ground
 from twinspeak.app.writing import ModelWriter
 from twinspeak.domain.clock import now_ms
-from twinspeak.domain.errors import CodedError
+from twinspeak.domain.errors import CodedError, OperatorError
 from twinspeak.domain.ids import new_id
 from twinspeak.egress.client import TrustedClient
 from twinspeak.egress.mail import Mailer, Outbox, Smtp
@@ -26,10 +26,12 @@ from twinspeak.knowledge.retrieve import VaultRetriever
 from twinspeak.providers.access import Access
 from twinspeak.providers.bedrock_auth import AwsAccess
 from twinspeak.providers.directory import Directory
+from twinspeak.providers.moderation import OpenAIJudge
 from twinspeak.providers.routing import Policy, Routing
-from twinspeak.providers.vendors import Keys, configured
+from twinspeak.providers.vendors import Keys, configured, moderation_endpoint
 from twinspeak.services.asking import Resolver
 from twinspeak.services.auth import Auth
+from twinspeak.services.moderation import Moderation
 from twinspeak.services.rate_limits import RateLimits, Rule
 from twinspeak.services.remembering import Summaries
 from twinspeak.services.turn_store import TurnStore
@@ -76,10 +78,11 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
         resolver = Resolver(ground.db, models, limits, cors_origins=settings.cors_origins, twin_rule=twin_rule)
         retriever = VaultRetriever(ground.db)
         tools = Runner(Registry([search_uploads_tool(retriever)]))
+        moderation = Moderation(ground.db, _judge(settings, client))
         ports = TurnPorts(
             resolver=resolver,
             store=store,
-            moderator=None,
+            moderator=moderation,
             retriever=retriever,
             tools=tools,
             models=models,
@@ -97,6 +100,7 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
             resolver=resolver,
             models=models,
             tools=tools,
+            moderation=moderation,
             metrics=metrics,
             watchdog=watchdog,
             mailer=mailer,
@@ -171,6 +175,16 @@ def _models(settings: Settings, client: TrustedClient, metrics: Metrics) -> Dire
         default_model=settings.default_model,
         local_pace_ms=settings.local_pace_ms,
     )
+
+
+def _judge(settings: Settings, client: TrustedClient) -> OpenAIJudge | None:
+    """Return the vendor that judges beside the rules. Raises OperatorError when it has no key."""
+    if settings.moderation != "openai":
+        return None
+    access = keys_of(settings).openai
+    if not access.api_key:
+        raise OperatorError("TWINSPEAK_MODERATION is openai, which needs OPENAI_API_KEY: set it, or leave it to rules.")
+    return OpenAIJudge(client, moderation_endpoint(access))
 
 
 def _mailer(settings: Settings) -> Mailer:

@@ -19,6 +19,7 @@ from twinspeak.services.conversations import Conversations
 from twinspeak.services.histories import Histories
 from twinspeak.services.joining import Joining
 from twinspeak.services.members import Members
+from twinspeak.services.moderation import Moderation
 from twinspeak.services.origins import Origins
 from twinspeak.services.own_account import OwnAccount
 from twinspeak.services.people import People as Administered
@@ -64,6 +65,7 @@ class Core:
     resolver: Resolver
     models: Directory
     tools: Runner
+    moderation: Moderation
     metrics: Metrics
     watchdog: Watchdog
     mailer: Mailer
@@ -115,6 +117,7 @@ def _services(settings: Settings, core: Core, hub: Hub, audience: Audience) -> S
         accounts=Accounts(db),
         profiles=Profiles(db),
         histories=Histories(db),
+        moderation=core.moderation,
         conversations=Conversations(db),
         assistants=Assistants(db, core.models),
         limits=core.limits,

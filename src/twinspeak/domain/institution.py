@@ -8,7 +8,8 @@ class Institution(msgspec.Struct, frozen=True):
 
     `fallback_models` answer in this order where the model of the cascade does not (decision 026). `summary_model` sums
     up long conversations, "" leaves it to rules; `compact_history` False sends them as they were said (decision 032).
-    `location_enabled` lets a model know where those are who want it to.
+    `location_enabled` lets a model know where those are who want it to. `moderation_action` is block or record;
+    `moderation_phrases` are the twin's own beside the rules of `domain.moderation` (decision 033).
     """
 
     id: str
@@ -35,3 +36,6 @@ class Institution(msgspec.Struct, frozen=True):
     summary_model: str = ""
     compact_history: bool = True
     location_enabled: bool = True
+    enable_moderation: bool = True
+    moderation_action: str = "block"
+    moderation_phrases: tuple[str, ...] = ()

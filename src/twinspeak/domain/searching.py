@@ -40,6 +40,11 @@ def words_of(texts: Iterable[str], most: int = MOST) -> list[str]:
     return list(found)
 
 
+def stream_of(text: str) -> Iterator[str]:
+    """Yield all words of a text as they follow one another."""
+    return _words(text)
+
+
 def asked_for(text: str) -> list[tuple[str, bool]]:
     """Return what a search looks for: words that must all be there, and whether each may go on."""
     return [(word, len(word) >= PREFIX_FROM or _is_unspaced(word[0])) for word in words_of([text], MOST_ASKED)]

@@ -66,10 +66,14 @@ class TurnStore(Protocol):
 
 
 class Moderator(Protocol):
-    """Decides what may be asked."""
+    """Decides what may be asked, and what may be answered."""
 
     async def refuses(self, plan: TurnPlan, text: str) -> str | None:
         """Return None to let `text` pass, else what to tell the person."""
+        ...
+
+    async def withdraws(self, plan: TurnPlan, text: str) -> str | None:
+        """Return None to let the answer `text` stand, else what to put in its place."""
         ...
 
 

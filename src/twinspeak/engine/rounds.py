@@ -95,6 +95,7 @@ class Rounds:
         self._stop = StopReason.END
         self._saved = Snapshot(text="", usage=Usage())
         self._renewed = work.started
+        self._notice: str | None = None
 
     async def step(self, work: Coroutine[Any, Any, T], *, name: str) -> T:
         """Run `work` as a step of the turn: it ends when the turn is cancelled or out of time."""
@@ -138,12 +139,21 @@ class Rounds:
             outcomes = await self._steps.run(self._toolbox.run(result.tool_calls), name="tools")
             messages = (*messages, *_replayed(result, outcomes))
 
+    @property
+    def text(self) -> str:
+        """The answer so far."""
+        return self._fold.text.text()
+
+    def withdraw(self, notice: str) -> None:
+        """Put a notice in the place of the answer, which was paid for and has been streamed."""
+        self._notice = notice
+
     def end(self, state: TurnState, failure: Failure | None, *, duration_ms: int) -> TurnEnd:
         """Sum the turn up: nothing of it changes any more. Failed and refused ones cost nothing."""
         self._toolbox.seal()
         usage = self._usage
         free = state in (TurnState.FAILED, TurnState.REFUSED)
-        output = self._fold.text.text()
+        output = self.text if self._notice is None else self._notice
         return TurnEnd(
             turn_id=self.plan.ask.turn_id,
             state=state,
@@ -157,6 +167,7 @@ class Rounds:
             passages=tuple(_cited(self._toolbox.passages, output)),
             failure=failure,
             stop_reason=self._stop.value,
+            moderated=self._notice is not None,
             prompt=_seen(self._prompt),
         )
 

@@ -190,6 +190,7 @@ class Turn:
             rounds.build_prompt()
             self.step = Step.ROUNDS
             await rounds.run()
+            await self._judge(rounds)
         except Cancelled as stop:
             state = TurnState.INTERRUPTED if stop.reason is CancelReason.SERVER_STOPPING else TurnState.CANCELLED
         except CodedError as error:
@@ -199,6 +200,15 @@ class Turn:
             state, failure = TurnState.FAILED, Failure.of(CodedError())
         self.step = Step.FINISH
         await self._finish(rounds, rounds.end(state, failure, duration_ms=self._elapsed_ms()))
+
+    async def _judge(self, rounds: Rounds) -> None:
+        """Have the moderator look at the whole answer, which it may withdraw; what passages say is not judged."""
+        text = rounds.text
+        if self._ports.moderator is None or rounds.plan.passages_only or not text:
+            return
+        words = await rounds.step(self._ports.moderator.withdraws(rounds.plan, text), name="moderate")
+        if words is not None:
+            rounds.withdraw(words)
 
     async def _finish(self, rounds: Rounds, end: TurnEnd) -> None:
         settlement = await self._save(rounds, end)

@@ -38,3 +38,21 @@ summaries = table(
     tenant="own",
 )
 """What a model made of conversations: a cache, gone with anything that it tells of. One row a conversation."""
+
+moderations = table(
+    "moderations",
+    id_(),
+    ref("institution_id", "institutions", null=True),
+    ref("user_id", "users"),
+    ref("turn_id", "turns"),
+    word("side"),
+    word("action"),
+    text_("findings", "[]"),
+    time_("created"),
+    one_of("side", "input", "output"),
+    one_of("action", "block", "record"),
+    Index(None, "institution_id", "created"),
+    Index(None, "turn_id"),
+    tenant="own",
+)
+"""What moderation found. The text itself is the turn's."""

@@ -115,6 +115,12 @@ def _openai(client: TrustedClient, access: Access, wire: OpenAIWire) -> Vendor |
     )
 
 
+def moderation_endpoint(access: Access) -> Endpoint:
+    """Return where OpenAI, or the server in its place, judges texts."""
+    key = {"Authorization": f"Bearer {access.api_key}"}
+    return Endpoint(openai.OPENAI, access.url(OPENAI_SITE, "moderations"), headers() | key)
+
+
 def _anthropic(client: TrustedClient, access: Access) -> Vendor | None:
     """Anthropic, or a server that speaks Messages. Both `…` and `…/v1` are taken for its base."""
     if not access.configured:

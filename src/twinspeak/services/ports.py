@@ -61,6 +61,19 @@ class Writer(Protocol):
         ...
 
 
+class Judge(Protocol):
+    """A vendor that judges texts."""
+
+    @property
+    def name(self) -> str:
+        """What records of findings call it."""
+        ...
+
+    async def judge(self, text: str) -> tuple[str, ...]:
+        """Return the categories that a text falls into; none when it may pass. Raises ServiceError."""
+        ...
+
+
 class ModelCatalogue(Protocol):
     """`providers.directory.Directory`, as far as choosing a model goes."""
 

@@ -24,6 +24,7 @@ from twinspeak.services.conversations import Conversations
 from twinspeak.services.histories import Histories
 from twinspeak.services.joining import Joining
 from twinspeak.services.members import Members
+from twinspeak.services.moderation import Moderation
 from twinspeak.services.own_account import OwnAccount
 from twinspeak.services.people import People as Administered
 from twinspeak.services.policy import Policy
@@ -168,6 +169,7 @@ class Services:
     accounts: Accounts
     profiles: Profiles
     histories: Histories
+    moderation: Moderation
     conversations: Conversations
     assistants: Assistants
     limits: RateLimits

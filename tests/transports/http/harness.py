@@ -63,6 +63,7 @@ class World:
     auth: Any = field(default_factory=FakeAuth)
     profiles: Any = None
     histories: Any = None
+    moderation: Any = None
     conversations: Any = None
     assistants: Any = None
     policy: Any = None

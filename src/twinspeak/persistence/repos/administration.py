@@ -19,7 +19,7 @@ from twinspeak.persistence.repos import wallets as wallet_rows
 from twinspeak.persistence.scope import SYSTEM, scoped
 from twinspeak.persistence.tables import account_managers, accounts, institutions, ledger_entries, turns, wallets
 
-JSON = ("public_authorized_urls", "fallback_models", "assistants_disabled", "appearance")
+JSON = ("public_authorized_urls", "fallback_models", "assistants_disabled", "appearance", "moderation_phrases")
 """Columns that hold JSON."""
 
 

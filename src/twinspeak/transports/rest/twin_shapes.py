@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from twinspeak.domain.administration import AccountRow, TwinRow
 from twinspeak.domain.clock import iso
 from twinspeak.domain.errors import ValidationFailed
+from twinspeak.domain.moderation import PHRASE_CHARS, PHRASES
 from twinspeak.transports.rest.shapes import ID, Shape
 
 Url = Annotated[str, StringConstraints(max_length=2_048, pattern=r"^(https?://|/|data:image/|$)")]
@@ -23,6 +24,10 @@ Effort = Literal["", "none", "low", "medium", "high", "max"]
 Tokens = Annotated[int, Field(ge=-1, le=10_000_000)]
 Urls = Annotated[list[Annotated[str, StringConstraints(max_length=2_048)]], Field(max_length=100)]
 Objects = Annotated[list[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{24}$")]], Field(max_length=500)]
+Phrases = Annotated[
+    list[Annotated[str, StringConstraints(min_length=1, max_length=PHRASE_CHARS, strip_whitespace=True)]],
+    Field(max_length=PHRASES),
+]
 Models = Annotated[list[Model], Field(max_length=5)]
 
 OFF: tuple[Any, ...] = (None, False)
@@ -31,7 +36,7 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(
         (
             "disableFileUploadForUser", "disableAudioNotesForUser", "disableAssistantsForUser", "kagFusionEnabled",
-            "enableModeration", "rtEnabled", "rtTextInputEnabled", "guestUI", "extendedContext",
+            "rtEnabled", "rtTextInputEnabled", "guestUI", "extendedContext",
             "disableToolUseInstructions", "kalturaIsAdminSecret",
         ),
         OFF,
@@ -100,6 +105,15 @@ class OwnSettings(Appearance):
     )
     compact_history: bool | None = Field(
         default=None, alias="compactHistory", description="Off: what is remembered goes to the model as it was said."
+    )
+    enable_moderation: bool | None = Field(
+        default=None, alias="enableModeration", description="Questions and answers are judged by rules."
+    )
+    moderation_action: Literal["block", "record"] | None = Field(
+        default=None, alias="moderationAction", description="`record` lets pass what was found, and notes it."
+    )
+    moderation_phrases: Phrases | None = Field(
+        default=None, alias="moderationPhrases", description="Found as whole words, whatever case and punctuation."
     )
     location_enabled: bool | None = Field(
         default=None, alias="locationEnabled", description="Tells the model where those are who let it be told."
