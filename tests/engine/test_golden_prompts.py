@@ -22,7 +22,7 @@ TUTOR = Assistant(id="2" * 24, name="Tutor", instructions="Ask back.")
 
 
 def asked(**fields: object) -> Ask:
-    return msgspec.structs.replace(an_ask(), **fields)  # pyright: ignore[reportArgumentType]
+    return msgspec.structs.replace(an_ask(), **fields)
 
 
 def plain() -> Prompt:

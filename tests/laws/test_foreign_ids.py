@@ -49,6 +49,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/user/renameHistory body institution": {"course_id": 7, "course_name": "Another name"},
     "POST /api/user/clearHistory body institution": {"course_id": 7},
     "PUT /api/user/history/{id}": {"favorite": True},
+    "POST /api/user/exportHistory body institution": {"course_id": 7},
+    "POST /api/user/share body institution": {"course_id": 7},
     "POST /api/user/feedback": {"text": "Well said."},
     "POST /api/user/assistant": {"name": "Mine too"},
     "PUT /api/user/assistant/{id}": {"description": "Hm"},
@@ -99,6 +101,11 @@ PLACES: dict[str, dict[str, str]] = {
     "GET /api/user/history/{id}/sources": {"path id": "turn"},
     "PUT /api/user/history/{id}": {"path id": "turn"},
     "GET /api/admin/history/{id}/prompt": {"path id": "record"},
+    "POST /api/user/exportHistory": {"body institution": "twin", "body course_id": "course"},
+    "POST /api/user/share": {"body institution": "twin", "body course_id": "course", "body id": "turn"},
+    "DELETE /api/user/share/{id}": {"path id": "share"},
+    "GET /api/shared/{token}": {"path token": "share"},
+    "POST /api/admin/moderations": {"body institution": "twin"},
     "POST /api/user/feedback": {"body historyId": "turn"},
     "POST /api/user/assistant": {"body institution": "twin"},
     "GET /api/user/assistant/{id}": {"path id": "assistant"},
@@ -213,6 +220,7 @@ async def owning(here: World, person: Person, gate: asyncio.Event) -> AsyncGener
             "assistant": made,
             "turn": [ended.turn_id, running.headers["x-turn-id"]],
             "record": [ended.turn_id, running.headers["x-turn-id"]],
+            "share": [await _share(here, person, course)],
             "socket": [tab.sid],
             "session": [_session_of(person.token)],
             "user": [profile["_id"]],
@@ -223,6 +231,11 @@ async def owning(here: World, person: Person, gate: asyncio.Event) -> AsyncGener
         yield
         gate.set()
         await running.read()
+
+
+async def _share(here: World, person: Person, course: int) -> str:
+    _, body = await here.post("/api/user/share", {"course_id": course}, token=person.token)
+    return body["data"]["_id"]
 
 
 async def _memberships(here: World, person: Person) -> list[dict[str, Any]]:
@@ -268,6 +281,7 @@ UNKNOWN: dict[str, Any] = {
     "assistant": new_id(),
     "turn": new_id(),
     "record": new_id(),
+    "share": new_id(),
     "socket": "AAAAAAAAAAAAAAAAAAAA",
     "cursor": f"{new_id()}-0-0-0-0",
 }

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from twinspeak.domain.assistant import Assistant
 from twinspeak.domain.caller import Caller, Scope
@@ -20,9 +20,10 @@ from twinspeak.identity.passwords import Cost, Passwords
 from twinspeak.identity.tokens import Tokens
 from twinspeak.persistence.db import Database
 from twinspeak.persistence.repos import assistants, institutions, memberships, users
-from twinspeak.persistence.scope import SYSTEM, scoped
+from twinspeak.persistence.scope import SYSTEM, ScopedStatement, scoped
 from twinspeak.persistence.tables import institutions as institution_table
 from twinspeak.persistence.tables import memberships as membership_table
+from twinspeak.persistence.tables import turns
 from twinspeak.services.asking import Resolver
 from twinspeak.services.auth import Auth, SignedIn
 from twinspeak.services.rate_limits import RateLimits, Rule
@@ -170,6 +171,38 @@ class Stage:
         leaves = Passage(number=1, chunk_id=new_id(), document_id=new_id(), document_name="Oaks", text="Leaves. " * 100)
         await self.end(plan, "Well [1].", thinking=(thought,), passages=(leaves,))
         return plan.ask.turn_id
+
+    def row_of(self, turn_id: str) -> Any:
+        """Return a turn's row."""
+        return self.row(turns, turns.c.id == turn_id)
+
+    def copies(self, row: dict[str, Any], count: int) -> None:
+        """Add copies of a turn, one a second, as rows: nobody could ask so often in a test."""
+        owners = Scope(user_id=row.pop("user_id"), institution_id=row.pop("institution_id"))
+        rows = [
+            {
+                **row,
+                "id": new_id(),
+                "created": row["created"] + 1_000 * number,
+                "words": None,
+                "number": row["number"] + (1_000 * number << 20),
+                "question": f"Question {number}?",
+            }
+            for number in range(1, count + 1)
+        ]
+        statement = ScopedStatement(insert(turns))
+
+        def store(tx: Any) -> None:
+            for one in rows:
+                tx.scoped(owners, statement, one)
+
+        self.db.write_sync(store)
+
+    def leave(self, user_id: str, twin_id: str) -> None:
+        """End a membership."""
+        of_both = (membership_table.c.user_id == user_id, membership_table.c.institution_id == twin_id)
+        changed = update(membership_table).where(*of_both).values(status="deleted")
+        assert self.db.write_sync(lambda tx: tx.change(changed)) == 1
 
     def row(self, table: Any, *conditions: Any) -> Any:
         """Return the one row there is."""

@@ -1,25 +1,20 @@
 """What a conversation remembers: exchanges, summaries by a model or by rules, and none of what was forgotten."""
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import insert
 
-from tests import databases
 from tests.engine.fakes import MODEL
 from tests.services.stage import Here, Models, Stage
 from twinspeak.domain.caller import Caller
 from twinspeak.domain.conversation import DIGEST_HEAD, CourseRef
 from twinspeak.domain.errors import ProviderFailed
-from twinspeak.domain.ids import new_id
 from twinspeak.domain.models import ModelSpec
 from twinspeak.domain.turn import TurnPlan
 from twinspeak.engine import prompt, window
 from twinspeak.persistence.conversation_tables import summaries
-from twinspeak.persistence.engines import make_engine, parse_url
 from twinspeak.persistence.tables import turns
 from twinspeak.services.conversations import Conversations
 from twinspeak.services.histories import Histories, HistoryFilter
@@ -201,10 +196,10 @@ def user_of(caller: Caller) -> Any:
     return type("U", (), {"id": caller.user_id})()
 
 
-async def test_a_conversation_of_5000_turns_is_listed_searched_remembered_and_forgotten(stage: Stage, tmp_path: Path):
+async def test_a_conversation_of_5000_turns_is_listed_searched_remembered_and_forgotten(stage: Stage):
     caller = await ada(stage)
     first = await stage.turn(caller, "The very first owl?", "Yes.", course_id=COURSE)
-    plant(stage, databases.url_for(tmp_path), first, 4_999)
+    stage.copies(dict(stage.row_of(first)._mapping), 4_999)
     histories, conversations = Histories(stage.db), Conversations(stage.db)
     assert said(await next_plan(stage, caller)).count("Question") == 6
     [listed] = await conversations.list(caller)
@@ -219,19 +214,3 @@ async def test_a_conversation_of_5000_turns_is_listed_searched_remembered_and_fo
     assert await conversations.rename(caller, "current", COURSE, "Long") == 5_000
     assert await conversations.clear(caller, "current", COURSE) == 5_000
     assert (await next_plan(stage, caller)).history == ()
-
-
-def plant(stage: Stage, url: str, like: str, count: int) -> None:
-    """Add copies of a turn, one a second, as rows: nobody could ask so often in a test."""
-    row = dict(stage.row(turns, turns.c.id == like)._mapping)
-    rows = [
-        {**row, "id": new_id(), "created": row["created"] + 1_000 * number, "words": None,
-         "number": row["number"] + (1_000 * number << 20), "question": f"Question {number}?"}
-        for number in range(1, count + 1)
-    ]  # fmt: skip
-    engine = make_engine(parse_url(url), read_only=False)
-    try:
-        with engine.begin() as connection:
-            connection.execute(insert(turns), rows)
-    finally:
-        engine.dispose()

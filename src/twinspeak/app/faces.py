@@ -27,6 +27,7 @@ from twinspeak.services.policy import Policy
 from twinspeak.services.profiles import Profiles
 from twinspeak.services.rate_limits import RateLimits, Rule
 from twinspeak.services.signup import SignUp
+from twinspeak.services.transcripts import Transcripts
 from twinspeak.services.turn_store import TurnStore
 from twinspeak.services.twins import Twins
 from twinspeak.settings import Settings
@@ -118,6 +119,7 @@ def _services(settings: Settings, core: Core, hub: Hub, audience: Audience) -> S
         profiles=Profiles(db),
         histories=Histories(db),
         moderation=core.moderation,
+        transcripts=Transcripts(db),
         conversations=Conversations(db),
         assistants=Assistants(db, core.models),
         limits=core.limits,

@@ -1,6 +1,6 @@
 """Tables of what surrounds conversations; the turns themselves are in `tables`."""
 
-from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Index
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, ForeignKeyConstraint, Index
 
 from twinspeak.persistence.columns import id_, one_of, ref, table, text_, time_, word
 from twinspeak.persistence.text import Words
@@ -56,3 +56,21 @@ moderations = table(
     tenant="own",
 )
 """What moderation found. The text itself is the turn's."""
+
+shares = table(
+    "shares",
+    id_(),
+    ref("institution_id", "institutions", null=True),
+    ref("user_id", "users"),
+    Column("token_hash", Words(64), nullable=False),
+    Column("turn_id", Words(24), ForeignKey("turns.id"), nullable=True),
+    Column("course_id", BigInteger, nullable=True),
+    time_("created"),
+    time_("expires"),
+    time_("revoked", null=True),
+    CheckConstraint("(turn_id IS NULL) <> (course_id IS NULL)", name="one_thing"),
+    Index(None, "token_hash", unique=True),
+    Index(None, "user_id", "created"),
+    tenant="own",
+)
+"""Links that show a record or a conversation to whoever has them. Of the secret in a link only a hash is kept."""

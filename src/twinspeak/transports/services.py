@@ -31,6 +31,7 @@ from twinspeak.services.policy import Policy
 from twinspeak.services.profiles import Profiles
 from twinspeak.services.rate_limits import RateLimits, Rule
 from twinspeak.services.signup import SignUp
+from twinspeak.services.transcripts import Transcripts
 from twinspeak.services.twins import Twins
 from twinspeak.telemetry.metrics import Metrics
 from twinspeak.telemetry.watchdog import Watchdog
@@ -170,6 +171,7 @@ class Services:
     profiles: Profiles
     histories: Histories
     moderation: Moderation
+    transcripts: Transcripts
     conversations: Conversations
     assistants: Assistants
     limits: RateLimits

@@ -64,6 +64,7 @@ class World:
     profiles: Any = None
     histories: Any = None
     moderation: Any = None
+    transcripts: Any = None
     conversations: Any = None
     assistants: Any = None
     policy: Any = None

@@ -23,6 +23,7 @@ from twinspeak.services.moderation import Moderation
 from twinspeak.services.origins import Origins
 from twinspeak.services.policy import Policy
 from twinspeak.services.profiles import Profiles
+from twinspeak.services.transcripts import Transcripts
 
 __all__ = ["db", "stage"]  # fixtures of the services' tests
 
@@ -68,6 +69,7 @@ async def house(stage: Stage) -> AsyncIterator[House]:
         profiles=Profiles(stage.db),
         histories=Histories(stage.db),
         moderation=Moderation(stage.db),
+        transcripts=Transcripts(stage.db),
         conversations=Conversations(stage.db),
         assistants=Assistants(stage.db, Models()),
         policy=Policy(stage.db),

@@ -52,19 +52,9 @@ async def test_all_institutions_adds_matched_and_total_and_makes_institution_an_
 
 async def test_all_institutions_leaves_out_twins_that_one_has_left(ada: Ada):
     await ada.turn("elm", answer="elm's")
-    membership = ada.stage.db.write_sync(lambda tx: _leave(tx, ada))
-    assert membership == 1
+    ada.stage.leave(ada.caller.user_id, ada.elm.id)
     body = await ada.done("histories", {"allInstitutions": True})
     assert (body["data"], body["matched"], body["total"]) == ([], 0, 0)
-
-
-def _leave(tx: Any, ada: Ada) -> int:
-    from sqlalchemy import update
-
-    from twinspeak.persistence.tables import memberships
-
-    of_elm = (memberships.c.user_id == ada.caller.user_id, memberships.c.institution_id == ada.elm.id)
-    return tx.change(update(memberships).where(*of_elm).values(status="deleted"))
 
 
 async def test_api_is_looked_for_in_the_address_whatever_the_case_and_is_no_pattern(ada: Ada):

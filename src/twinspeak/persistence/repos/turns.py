@@ -180,6 +180,20 @@ def _listed(
     return [_record(row, by_turn.get(row.id), known) for row in reversed(rows)]
 
 
+def pages(tx: Tx, scope: Scope, course_id: int, *, after: int, until: int, most: int) -> tuple[list[TurnRecord], int]:
+    """Return a conversation's next records after number `after`, oldest first, and the last one's number.
+
+    `until` is epoch milliseconds: what is newer is left out.
+    """
+    shown = (*_SHOWN, turns.c.course_id == course_id, turns.c.number > after, turns.c.created <= until)
+    rows = tx.all(scoped(scope, select(*_RECORD, turns.c.number).where(*shown).order_by(turns.c.number).limit(most)))
+    if not rows:
+        return [], after
+    by_turn = {row.turn_id: row for row in tx.scoped(scope, _LIST_DETAILS, {"ids": [row.id for row in rows]})}
+    known = personas(tx, rows)
+    return [_record(row, by_turn.get(row.id), known) for row in rows], rows[-1].number
+
+
 def conversation(tx: Tx, scope: Scope, course_id: int) -> Conversation | None:
     """Return name and last assistant of a conversation; None when it has no turn yet."""
     latest = tx.scoped(scope, _LATEST, {"course": course_id}).first()

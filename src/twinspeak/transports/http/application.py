@@ -32,6 +32,7 @@ from twinspeak.transports.rest import (
     prompts,
     session,
     signup,
+    transcripts,
     turns,
     user,
 )
@@ -55,6 +56,8 @@ ROUTERS = (
     assistants.ADMIN_ROUTER,
     prompts.ROUTER,
     moderation.ROUTER,
+    transcripts.ROUTER,
+    transcripts.SHARED_ROUTER,
     models.ROUTER,
     estimate.ROUTER,
     turns.ROUTER,

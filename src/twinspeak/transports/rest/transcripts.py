@@ -1,0 +1,179 @@
+"""Exports of conversations, and links that show them to others."""
+
+from collections.abc import AsyncGenerator
+from typing import Annotated, Any, Literal
+
+import orjson
+from fastapi import Path, Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from twinspeak.domain import transcript
+from twinspeak.domain.clock import iso
+from twinspeak.domain.errors import CallerError
+from twinspeak.services.transcripts import DAYS, MOST_DAYS, Share, Transcript, Transcripts
+from twinspeak.transports.http.routes import SignedIn, router, services_of
+from twinspeak.transports.http.schemas import failures
+from twinspeak.transports.rest.places import LARGEST, InPlace
+from twinspeak.transports.rest.shapes import ID, Shape
+
+ROUTER = router("Transcripts", failures=(401, 403))
+SHARED_ROUTER = router("Transcripts", public=True)
+
+Format = Literal["markdown", "json"]
+_TYPES: dict[str, str] = {"markdown": "text/markdown; charset=utf-8", "json": "application/json"}
+_FILES: dict[str, Any] = {
+    200: {
+        "content": {"text/markdown": {"example": "# Title"}, "application/json": {"example": {"format": "…"}}},
+        "description": "The transcript.",
+    }
+}
+
+
+class Exporting(InPlace):
+    """Which conversation, and as what."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"course_id": 1750532703472, "format": "markdown"}})
+
+    course_id: int = Field(ge=0, le=LARGEST, description="0: those of no conversation.")
+    format: Format = "markdown"
+
+
+class Sharing(InPlace):
+    """A conversation by `course_id` (and `institution`), or one record by `id`: never both."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"course_id": 1750532703472, "days": 7}})
+
+    course_id: int | None = Field(default=None, ge=1, le=LARGEST)
+    id: str | None = Field(default=None, examples=[ID], description="One record, wherever it is.")
+    days: int = Field(default=DAYS, ge=1, le=MOST_DAYS, description="How long the link can be used.")
+
+
+class ShareShape(Shape):
+    """A link, without its secret."""
+
+    id: str = Field(serialization_alias="_id", examples=[ID])
+    institution: str | None = Field(examples=[ID])
+    course_id: int | None
+    history_id: str | None = Field(serialization_alias="historyId")
+    created: str
+    expires: str
+
+
+class NewShareShape(ShareShape):
+    """A link with its secret, which is told this once."""
+
+    token: str
+    url: str
+
+
+class Shared(BaseModel):
+    """The link is made."""
+
+    success: Literal[True] = True
+    data: NewShareShape
+
+
+class Shares(BaseModel):
+    """Your links that can be used, newest first."""
+
+    success: Literal[True] = True
+    data: list[ShareShape]
+
+
+class Ended(BaseModel):
+    """The link shows nothing any more."""
+
+    success: Literal[True] = True
+    message: str = Field(examples=["The link has ended."])
+
+
+@ROUTER.post("/api/user/exportHistory", summary="Export a conversation", responses=_FILES | failures(400, 404))
+async def export_history(request: Request, caller: SignedIn, wanted: Exporting) -> StreamingResponse:
+    """Return the whole conversation as a file, oldest first."""
+    transcripts = services_of(request).transcripts
+    found = await transcripts.of_course(caller, wanted.place, wanted.course_id)
+    return _file(transcripts, found, wanted.format)
+
+
+@ROUTER.post("/api/user/share", summary="Share a conversation or a dialogue", responses=failures(400, 404, 409))
+async def share(request: Request, caller: SignedIn, wanted: Sharing) -> Shared:
+    """Make a link that shows it, as it is now, to whoever has the link. What you forget later it shows no more."""
+    if (wanted.course_id is None) == (wanted.id is None):
+        raise CallerError("Name either a conversation (course_id) or one dialogue (id).", param="course_id")
+    made = await services_of(request).transcripts.share(
+        caller, wanted.place, course_id=wanted.course_id, history_id=wanted.id, days=wanted.days
+    )
+    # Without a setting the address is told from the root on: what a request says of its host proves nothing.
+    base = services_of(request).edge.public_url.rstrip("/")
+    shown = _shape(made.share).model_dump()
+    return Shared(data=NewShareShape(**shown, token=made.token, url=f"{base}/api/shared/{made.token}"))
+
+
+@ROUTER.get("/api/user/shares", summary="List your links")
+async def list_shares(request: Request, caller: SignedIn) -> Shares:
+    """Return your links that can be used, of all your places. Their secrets are known to nobody but who has them."""
+    return Shares(data=[_shape(one) for one in await services_of(request).transcripts.shares(caller)])
+
+
+@ROUTER.delete("/api/user/share/{id}", summary="End a link", responses=failures(400, 404))
+async def end_share(
+    request: Request, caller: SignedIn, share_id: Annotated[str, Path(alias="id", examples=[ID])]
+) -> Ended:
+    """End a link of yours at once."""
+    await services_of(request).transcripts.revoke(caller, share_id)
+    return Ended(message="The link has ended.")
+
+
+@SHARED_ROUTER.get("/api/shared/{token}", summary="Read what a link shows", responses=_FILES | failures(404))
+async def read_shared(
+    request: Request,
+    token: Annotated[str, Path(max_length=200)],
+    as_what: Annotated[Format, Query(alias="format")] = "json",
+) -> StreamingResponse:
+    """Return what was shared; whoever has the link may. Ended and unknown links are answered alike."""
+    transcripts = services_of(request).transcripts
+    found = await transcripts.shared(token)
+    answer = _file(transcripts, found, as_what, inline=True)
+    answer.headers["X-Robots-Tag"] = "noindex"
+    answer.headers["Referrer-Policy"] = "no-referrer"
+    return answer
+
+
+def _file(transcripts: Transcripts, found: Transcript, as_what: Format, *, inline: bool = False) -> StreamingResponse:
+    pieces = _markdown(transcripts, found) if as_what == "markdown" else _json(transcripts, found)
+    name = f"conversation.{'md' if as_what == 'markdown' else 'json'}"
+    headers = {
+        "Content-Disposition": f'{"inline" if inline else "attachment"}; filename="{name}"',
+        "Cache-Control": "private, no-store",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return StreamingResponse(pieces, media_type=_TYPES[as_what], headers=headers)
+
+
+async def _markdown(transcripts: Transcripts, found: Transcript) -> AsyncGenerator[bytes]:
+    yield transcript.markdown_head(found.heading).encode("utf-8", "replace")
+    async for page in transcripts.records(found):
+        yield "".join(transcript.markdown(record) for record in page).encode("utf-8", "replace")
+
+
+async def _json(transcripts: Transcripts, found: Transcript) -> AsyncGenerator[bytes]:
+    head = orjson.dumps(transcript.document_head(found.heading))
+    yield head[:-1] + b',"exchanges":['
+    first = True
+    async for page in transcripts.records(found):
+        pieces = b",".join(orjson.dumps(transcript.document(record)) for record in page)
+        yield pieces if first else b"," + pieces
+        first = first and not page
+    yield b"]}"
+
+
+def _shape(one: Share) -> ShareShape:
+    return ShareShape(
+        id=one.id,
+        institution=one.institution_id,
+        course_id=one.course_id,
+        history_id=one.turn_id,
+        created=iso(one.created),
+        expires=iso(one.expires),
+    )
