@@ -51,6 +51,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT /api/user/history/{id}": {"favorite": True},
     "POST /api/user/exportHistory body institution": {"course_id": 7},
     "POST /api/user/share body institution": {"course_id": 7},
+    "POST /api/user/memory": {"name": "tree", "value": "An oak."},
+    "PUT /api/user/memory/{id}": {"value": "An elm."},
     "POST /api/user/feedback": {"text": "Well said."},
     "POST /api/user/assistant": {"name": "Mine too"},
     "PUT /api/user/assistant/{id}": {"description": "Hm"},
@@ -103,6 +105,12 @@ PLACES: dict[str, dict[str, str]] = {
     "GET /api/admin/history/{id}/prompt": {"path id": "record"},
     "POST /api/user/exportHistory": {"body institution": "twin", "body course_id": "course"},
     "POST /api/user/share": {"body institution": "twin", "body course_id": "course", "body id": "turn"},
+    "POST /api/user/memories": {"body institution": "twin"},
+    "POST /api/user/memory": {"body institution": "twin"},
+    "PUT /api/user/memory/{id}": {"path id": "memory"},
+    "DELETE /api/user/memory/{id}": {"path id": "memory"},
+    "POST /api/admin/memories": {"body institution": "twin"},
+    "DELETE /api/admin/memory/{id}": {"path id": "memory"},
     "DELETE /api/user/share/{id}": {"path id": "share"},
     "GET /api/shared/{token}": {"path token": "share"},
     "POST /api/admin/moderations": {"body institution": "twin"},
@@ -221,6 +229,7 @@ async def owning(here: World, person: Person, gate: asyncio.Event) -> AsyncGener
             "turn": [ended.turn_id, running.headers["x-turn-id"]],
             "record": [ended.turn_id, running.headers["x-turn-id"]],
             "share": [await _share(here, person, course)],
+            "memory": [await _memory(here, person, shared=shared) for shared in (False, True)],
             "socket": [tab.sid],
             "session": [_session_of(person.token)],
             "user": [profile["_id"]],
@@ -231,6 +240,12 @@ async def owning(here: World, person: Person, gate: asyncio.Event) -> AsyncGener
         yield
         gate.set()
         await running.read()
+
+
+async def _memory(here: World, person: Person, *, shared: bool) -> str:
+    body = {"name": f"place {shared}", "value": person.secret, "shared": shared}
+    _, made = await here.post("/api/user/memory", body, token=person.token)
+    return made["id"]
 
 
 async def _share(here: World, person: Person, course: int) -> str:
@@ -282,6 +297,7 @@ UNKNOWN: dict[str, Any] = {
     "turn": new_id(),
     "record": new_id(),
     "share": new_id(),
+    "memory": new_id(),
     "socket": "AAAAAAAAAAAAAAAAAAAA",
     "cursor": f"{new_id()}-0-0-0-0",
 }

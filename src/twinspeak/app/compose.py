@@ -40,6 +40,7 @@ from twinspeak.telemetry.metrics import Metrics
 from twinspeak.telemetry.turns import TurnTelemetry
 from twinspeak.telemetry.watchdog import Watchdog
 from twinspeak.tools.builtin.search_uploads import search_uploads_tool
+from twinspeak.tools.builtin.set_user_memory import set_user_memory_tool
 from twinspeak.tools.registry import Registry
 from twinspeak.tools.runner import Runner
 
@@ -77,7 +78,7 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
         twin_rule = Rule("turns_twin", settings.turns_per_minute_twin)
         resolver = Resolver(ground.db, models, limits, cors_origins=settings.cors_origins, twin_rule=twin_rule)
         retriever = VaultRetriever(ground.db)
-        tools = Runner(Registry([search_uploads_tool(retriever)]))
+        tools = Runner(Registry([search_uploads_tool(retriever), set_user_memory_tool(ground.db)]))
         moderation = Moderation(ground.db, _judge(settings, client))
         ports = TurnPorts(
             resolver=resolver,

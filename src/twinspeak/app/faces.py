@@ -19,6 +19,7 @@ from twinspeak.services.conversations import Conversations
 from twinspeak.services.histories import Histories
 from twinspeak.services.joining import Joining
 from twinspeak.services.members import Members
+from twinspeak.services.memory import Memories
 from twinspeak.services.moderation import Moderation
 from twinspeak.services.origins import Origins
 from twinspeak.services.own_account import OwnAccount
@@ -120,6 +121,7 @@ def _services(settings: Settings, core: Core, hub: Hub, audience: Audience) -> S
         histories=Histories(db),
         moderation=core.moderation,
         transcripts=Transcripts(db),
+        memories=Memories(db),
         conversations=Conversations(db),
         assistants=Assistants(db, core.models),
         limits=core.limits,

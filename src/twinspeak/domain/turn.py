@@ -12,6 +12,7 @@ from twinspeak.domain.conversation import CourseRef, Exchange
 from twinspeak.domain.credits import Usage
 from twinspeak.domain.errors import CodedError
 from twinspeak.domain.institution import Institution
+from twinspeak.domain.memory import Memory
 from twinspeak.domain.models import ModelSpec
 from twinspeak.domain.prompts import PromptSeen
 
@@ -106,6 +107,7 @@ class TurnPlan(msgspec.Struct, frozen=True):
 
     `course` always has an id (0 = unassigned). `output_limit` is in tokens, already within the model's own.
     `payer_institution_id` None means that the user pays. `may_locate`: user and twin let a model know the place.
+    `uses_memory`: the user has not switched it off; `memories` is what there is to know.
     """
 
     ask: Ask
@@ -125,6 +127,8 @@ class TurnPlan(msgspec.Struct, frozen=True):
     user_name: str = ""
     fallbacks: tuple[Fallback, ...] = ()
     may_locate: bool = False
+    uses_memory: bool = False
+    memories: tuple[Memory, ...] = ()
 
     def fallen_back(self) -> "TurnPlan":
         """Return the plan with the next fall-back in place of its model; there must be one."""

@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, ForeignKeyConstraint, Index
 
-from twinspeak.persistence.columns import id_, one_of, ref, table, text_, time_, word
+from twinspeak.persistence.columns import flag, id_, int_, one_of, ref, table, text_, time_, word
 from twinspeak.persistence.text import Words
 
 feedbacks = table(
@@ -74,3 +74,29 @@ shares = table(
     tenant="own",
 )
 """Links that show a record or a conversation to whoever has them. Of the secret in a link only a hash is kept."""
+
+memories = table(
+    "memories",
+    id_(),
+    ref("institution_id", "institutions", null=True),
+    ref("user_id", "users"),
+    Column("key", Words(64), nullable=False),
+    flag("shared"),
+    Column("name", Words(100), nullable=False),
+    text_("value"),
+    text_("description"),
+    Column("namespace", Words(100), nullable=False),
+    word("source"),
+    ref("turn_id", "turns", null=True),
+    int_("version", 1),
+    time_("created"),
+    time_("updated"),
+    one_of("source", "user", "model"),
+    CheckConstraint("institution_id IS NOT NULL OR NOT shared", name="shared_in_a_twin"),
+    Index(None, "key", unique=True),
+    Index(None, "institution_id", "user_id"),
+    Index(None, "user_id"),
+    Index(None, "turn_id"),
+    tenant="own",
+)
+"""What is remembered of people. `key` is what only one can have: see `repos.memories`."""

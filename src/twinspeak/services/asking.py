@@ -23,18 +23,19 @@ from twinspeak.domain.errors import (
 )
 from twinspeak.domain.ids import parse_id, parse_uuid
 from twinspeak.domain.institution import Institution
+from twinspeak.domain.memory import Memory
 from twinspeak.domain.models import ModelChoice, ModelSpec
 from twinspeak.domain.origins import allows
 from twinspeak.domain.people import User
 from twinspeak.domain.turn import Ask, Face, Fallback, Sampling, TurnPlan
 from twinspeak.persistence.db import Database, Tx
-from twinspeak.persistence.repos import assistants, memberships, turns, users, wallets
+from twinspeak.persistence.repos import assistants, memberships, memories, turns, users, wallets
 from twinspeak.persistence.repos.turns import Conversation
 from twinspeak.services.assistants import usable
 from twinspeak.services.auth import live_caller
 from twinspeak.services.ports import ModelCatalogue
 from twinspeak.services.rate_limits import RateLimits, Rule
-from twinspeak.services.remembering import most_of, recalled
+from twinspeak.services.remembering import most_of, recalled, uses_memory
 
 PERSONAL_PASSAGES = 6
 """How many passages a question outside any twin gets; a twin has a setting of its own."""
@@ -145,6 +146,8 @@ class Resolver:
             passages_limit=twin.rag_limit_chunks if twin else PERSONAL_PASSAGES,
             user_name=found.user.name,
             fallbacks=tuple(others),
+            uses_memory=uses_memory(found.user),
+            memories=found.memories,
             may_locate=found.user.preferences.get("use_location") is True and (twin is None or twin.location_enabled),
         )
 
@@ -191,6 +194,7 @@ class _Found(msgspec.Struct, frozen=True):
     assistant: Assistant | None
     course: CourseRef
     exchanges: tuple[Exchange, ...]
+    memories: tuple[Memory, ...]
 
 
 def _look_up(tx: Tx, ask: Ask) -> _Found:
@@ -215,6 +219,7 @@ def _look_up(tx: Tx, ask: Ask) -> _Found:
         assistant=assistant,
         course=msgspec.structs.replace(course, course_name=_course_name(ask, course, conversation)),
         exchanges=exchanges,
+        memories=tuple(memories.readable(tx, scope)) if uses_memory(user) else (),
     )
 
 

@@ -26,6 +26,7 @@ PREFERENCES: dict[str, Any] = {
     "gemini_rt_voice": "",
     "xai_rt_voice": "",
     "use_location": False,
+    "use_memory": True,
     "use_stt": False,
     "pin_ui": False,
     "showSideBar": True,
@@ -35,7 +36,7 @@ PREFERENCES: dict[str, Any] = {
     "ragKagMode": False,
     "updatePasswordOnSSO": False,
 }
-"""What clients keep in the profile and nothing here decides on, with what a new user has."""
+"""What clients keep in the profile, with what a new user has; `use_location` and `use_memory` are for prompts too."""
 
 MAX_NAME = 100
 MAX_PICTURE = 2_048

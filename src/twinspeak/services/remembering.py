@@ -50,6 +50,11 @@ def most_of(user: User, assistant: Assistant | None) -> int:
     return user.remember_history_count if own is None else own
 
 
+def uses_memory(user: User) -> bool:
+    """Tell whether memories of a person may be read and written by models: on until switched off."""
+    return user.preferences.get("use_memory") is not False
+
+
 def recalled(tx: Tx, scope: Scope, course_id: int, most: int, twin: Institution | None) -> tuple[Exchange, ...]:
     """Return what of a conversation goes into the next prompt, oldest first."""
     exchanges = turns.exchanges(tx, scope, course_id, most=most)

@@ -24,6 +24,7 @@ from twinspeak.services.conversations import Conversations
 from twinspeak.services.histories import Histories
 from twinspeak.services.joining import Joining
 from twinspeak.services.members import Members
+from twinspeak.services.memory import Memories
 from twinspeak.services.moderation import Moderation
 from twinspeak.services.own_account import OwnAccount
 from twinspeak.services.people import People as Administered
@@ -172,6 +173,7 @@ class Services:
     histories: Histories
     moderation: Moderation
     transcripts: Transcripts
+    memories: Memories
     conversations: Conversations
     assistants: Assistants
     limits: RateLimits

@@ -65,6 +65,7 @@ class World:
     histories: Any = None
     moderation: Any = None
     transcripts: Any = None
+    memories: Any = None
     conversations: Any = None
     assistants: Any = None
     policy: Any = None

@@ -19,6 +19,7 @@ from twinspeak.engine.registry import TurnRegistry
 from twinspeak.services.assistants import Assistants
 from twinspeak.services.conversations import Conversations
 from twinspeak.services.histories import Histories
+from twinspeak.services.memory import Memories
 from twinspeak.services.moderation import Moderation
 from twinspeak.services.origins import Origins
 from twinspeak.services.policy import Policy
@@ -70,6 +71,7 @@ async def house(stage: Stage) -> AsyncIterator[House]:
         histories=Histories(stage.db),
         moderation=Moderation(stage.db),
         transcripts=Transcripts(stage.db),
+        memories=Memories(stage.db),
         conversations=Conversations(stage.db),
         assistants=Assistants(stage.db, Models()),
         policy=Policy(stage.db),

@@ -30,6 +30,7 @@ class Preferences(Shape):
     gemini_rt_voice: str = ""
     xai_rt_voice: str = ""
     use_location: bool = False
+    use_memory: bool = True
     use_stt: bool = False
     pin_ui: bool = False
     show_side_bar: bool = Field(default=True, alias="showSideBar")

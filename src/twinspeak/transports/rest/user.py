@@ -75,6 +75,7 @@ class ProfileEdit(BaseModel):
     rag_ignore: bool | None = Field(default=None, alias="ragIgnore")
     rag_kag_mode: bool | None = Field(default=None, alias="ragKagMode")
     use_location: bool | None = None
+    use_memory: bool | None = Field(default=None, description="Off: models neither read nor write memories.")
     use_stt: bool | None = None
     dark_mode: bool | None = None
     pin_ui: bool | None = None
