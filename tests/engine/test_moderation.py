@@ -27,8 +27,7 @@ async def test_an_answer_that_passes_is_left_alone():
 async def test_passages_and_empty_answers_are_not_judged():
     world = World()
     world.moderator.notice = "Withdrawn."
-    for script, changes in (([END], {}), ([END], {"passages_only": True, "search_vault": True})):
-        turn = world.start(script, **changes)
+    for turn in (world.start([END]), world.start([END], passages_only=True, search_vault=True)):
         await turn.ended()
         assert not world.end(turn).moderated
     assert world.moderator.judged == []

@@ -24,6 +24,7 @@ from sqlalchemy import update
 from tests.faces import PATHS, Face, ask
 from tests.fakes.upstream import Reply as Script
 from tests.fakes.upstream import chunk, ending, text_reply
+from tests.laws.foreign_places import BODIES, EVENTS, NO_IDS, PLACES, REST, SUPER_REACHES, UNDECLARED
 from tests.transports.socketio.clients import Tab, face, joined
 from tests.world import World, world
 from twinspeak.domain.access import ALL_VERBS
@@ -32,141 +33,8 @@ from twinspeak.domain.caller import Scope
 from twinspeak.domain.ids import new_id, new_uuid
 from twinspeak.persistence.repos import assistants, users
 from twinspeak.persistence.tables import memberships
-from twinspeak.transports import wire_names as wire
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
-
-REST, SSE, CHAT = (f"POST {PATHS[name]}" for name in (Face.REST, Face.SSE, Face.OPENAI))
-NOWHERE = "0" * 24
-QUESTION = {"inputs": ["What is a digital twin?"], "requestArgs": {}}
-BODIES: dict[str, dict[str, Any]] = {
-    REST: QUESTION,
-    SSE: QUESTION,
-    CHAT: {"messages": [{"role": "user", "content": "What is a digital twin?"}]},
-    "POST /api/ai/estimate": QUESTION,
-    "POST /api/user/histories": {},
-    "POST /api/user/renameHistory": {"course_name": "Another name"},
-    "POST /api/user/renameHistory body institution": {"course_id": 7, "course_name": "Another name"},
-    "POST /api/user/clearHistory body institution": {"course_id": 7},
-    "PUT /api/user/history/{id}": {"favorite": True},
-    "POST /api/user/exportHistory body institution": {"course_id": 7},
-    "POST /api/user/share body institution": {"course_id": 7},
-    "POST /api/user/memory": {"name": "tree", "value": "An oak."},
-    "PUT /api/user/memory/{id}": {"value": "An elm."},
-    "POST /api/user/feedback": {"text": "Well said."},
-    "POST /api/user/assistant": {"name": "Mine too"},
-    "PUT /api/user/assistant/{id}": {"description": "Hm"},
-    "POST /api/user/assistant/{id}/like": {},
-    "POST /api/user/assistant/{id}/clone": {},
-    "POST /api/admin/assistants": {},
-    "PUT /api/user/institutionJoin": {"institution": NOWHERE, "referrer": NOWHERE},
-    "POST /api/user/institutionSendInvite": {"email": "ada@example.org"},
-    "PUT /api/user/userInstitution/{id}": {"favorite": True},
-    "PUT /api/admin/institution/{institutionId}": {"about": "Mine"},
-    "POST /api/admin/institution/{id}/clone": {"name": "Mine"},
-    "PATCH /api/admin/institution/{id}/account": {"account": NOWHERE},
-    "PUT /api/admin/account/{id}": {"domainUrls": []},
-    "POST /api/admin/user": {"email": "ada@example.org"},
-    "PUT /api/admin/user/{userId}": {"fname": "Ada"},
-    "POST /api/admin/user/{userId}/actAs": {"reason": "Ticket 17"},
-    "PUT /api/admin/users/bulk-status": {"status": "inactive"},
-    "PUT /api/admin/userInstitution/{userId}": {"status": "inactive"},
-    "POST /api/admin/userInstitutions/enroll": {"users": [NOWHERE], "accountType": "user"},
-    "PUT /api/user/me": {"password": "wrong horse battery", "newPassword": "battery horse staple"},
-}
-"""By route, or by route and place where one place asks for more beside it."""
-ASKED = {
-    "body requestArgs.institutionPublicId": "public",
-    "body requestArgs.assistantId": "assistant",
-    "body requestArgs.selectedCourse.course_id": "course",
-    "body requestArgs.selectedCourse.assistant._id": "assistant",
-    "body requestArgs.socketId": "socket",
-}
-PLACES: dict[str, dict[str, str]] = {
-    REST: ASKED,
-    SSE: ASKED,
-    CHAT: {
-        "body model": "public",
-        **{f"header {name}": "public" for name in wire.INSTITUTION_HEADERS},
-        **{f"header {name}": "course" for name in wire.CONVERSATION_HEADERS},
-        **{f"header {name}": "assistant" for name in wire.ASSISTANT_HEADERS},
-    },
-    "POST /api/ai/estimate": ASKED,
-    "GET /api/ai/turns/{turnId}/events": {"path turnId": "turn", f"header {wire.LAST_EVENT_ID}": "cursor"},
-    "POST /api/ai/turns/{turnId}/cancel": {"path turnId": "turn"},
-    "POST /api/user/histories": {"body institution": "twin", "body course_id": "course", "body historyId": "turn"},
-    "POST /api/user/favorites": {"body institution": "twin"},
-    "POST /api/user/courses": {"body institution": "twin"},
-    "POST /api/user/renameHistory": {"body institution": "twin", "body course_id": "course", "body id": "turn"},
-    "POST /api/user/clearHistory": {"body institution": "twin", "body course_id": "course", "body id": "turn"},
-    "GET /api/user/history/{id}/thinking": {"path id": "turn"},
-    "GET /api/user/history/{id}/sources": {"path id": "turn"},
-    "PUT /api/user/history/{id}": {"path id": "turn"},
-    "GET /api/admin/history/{id}/prompt": {"path id": "record"},
-    "POST /api/user/exportHistory": {"body institution": "twin", "body course_id": "course"},
-    "POST /api/user/share": {"body institution": "twin", "body course_id": "course", "body id": "turn"},
-    "POST /api/user/memories": {"body institution": "twin"},
-    "POST /api/user/memory": {"body institution": "twin"},
-    "PUT /api/user/memory/{id}": {"path id": "memory"},
-    "DELETE /api/user/memory/{id}": {"path id": "memory"},
-    "POST /api/admin/memories": {"body institution": "twin"},
-    "DELETE /api/admin/memory/{id}": {"path id": "memory"},
-    "DELETE /api/user/share/{id}": {"path id": "share"},
-    "GET /api/shared/{token}": {"path token": "share"},
-    "POST /api/admin/moderations": {"body institution": "twin"},
-    "POST /api/user/feedback": {"body historyId": "turn"},
-    "POST /api/user/assistant": {"body institution": "twin"},
-    "GET /api/user/assistant/{id}": {"path id": "assistant"},
-    "PUT /api/user/assistant/{id}": {"path id": "assistant", "body institution": "twin"},
-    "DELETE /api/user/assistant/{id}": {"path id": "assistant"},
-    "POST /api/user/assistant/{id}/like": {"path id": "assistant"},
-    "POST /api/user/assistant/{id}/clone": {"path id": "assistant"},
-    "POST /api/admin/assistants": {"body institution": "twin"},
-    "PUT /api/user/me": {"body resetCodeId": "reset"},
-    "DELETE /api/user/sessions/{sessionId}": {"path sessionId": "session"},
-    "PUT /api/user/institutionJoin": {"body institution": "twin"},
-    "POST /api/user/institutionSendInvite": {"body institutionId": "twin"},
-    "POST /api/user/institutionCreateJoinId": {"body institutionId": "twin"},
-    "POST /api/user/userInstitutionSwitch/{id}": {"path id": "membership"},
-    "PUT /api/user/userInstitution/{id}": {"path id": "membership"},
-    "DELETE /api/user/userInstitution/{id}": {"path id": "membership"},
-    "POST /api/admin/institutions": {"body institution": "twin"},
-    "GET /api/admin/institution/{institutionId}": {"path institutionId": "twin"},
-    "PUT /api/admin/institution/{institutionId}": {"path institutionId": "twin"},
-    "DELETE /api/admin/institution/{institutionId}": {"path institutionId": "twin"},
-    "POST /api/admin/institution/{id}/clone": {"path id": "twin"},
-    "PATCH /api/admin/institution/{id}/account": {"path id": "twin"},
-    "POST /api/admin/accounts": {"body institution": "twin"},
-    "GET /api/admin/account/{id}": {"path id": "account"},
-    "PUT /api/admin/account/{id}": {"path id": "account"},
-    "DELETE /api/admin/account/{id}": {"path id": "account"},
-    "POST /api/admin/users": {"body institution": "twin"},
-    "POST /api/admin/user": {"body institution": "twin"},
-    "GET /api/admin/user/{userId}": {"path userId": "user"},
-    "PUT /api/admin/user/{userId}": {"path userId": "user"},
-    "DELETE /api/admin/user/{userId}": {"path userId": "user"},
-    "POST /api/admin/user/{userId}/reset": {"path userId": "user"},
-    "POST /api/admin/user/{userId}/actAs": {"path userId": "user"},
-    "GET /api/admin/user/{userId}/sessions": {"path userId": "user"},
-    "DELETE /api/admin/session/{sessionId}": {"path sessionId": "session"},
-    "PUT /api/admin/users/bulk-status": {"body ids": "user"},
-    "POST /api/admin/userInstitutions": {"body institution": "twin"},
-    "GET /api/admin/userInstitutionsByUserId/{userId}": {"path userId": "user"},
-    "PUT /api/admin/userInstitution/{userId}": {"path userId": "membership"},
-    "DELETE /api/admin/userInstitution/{id}": {"path id": "membership"},
-    "POST /api/admin/userInstitutions/eligible": {"body institution": "twin"},
-    "POST /api/admin/userInstitutions/enroll": {"body institution": "twin"},
-    "POST /api/admin/userInstitutions/bulk-delete": {"body ids": "membership"},
-}
-"""Route -> place -> kind of id."""
-_SUPER = ("/api/user/assistant/{id}", "/api/admin/", "/api/user/institutionSendInvite", "/api/user/institutionCreate")
-SUPER_REACHES = {route for route in PLACES if any(path in route for path in _SUPER)}
-"""Where a super administrator does see what is others' (reference content 2.5 to 2.8): judged for everybody else."""
-UNDECLARED = {CHAT: {place for place in PLACES[CHAT] if place.startswith("header ")} | {"body model"}}
-"""Places that a route reads by hand, so that no walk can see them; the tests of that face name each."""
-EVENTS = {"cancel_request": "turn", "cancel_streaming": "turn"}
-NO_IDS = {"register", "register_user", "REGISTER"}
-"""Events that take tokens alone."""
 
 _ID = re.compile(r"[a-z]I[dD]s?$|(^|[._-])ids?$|^institution$|^assistant$")
 _NEW_EACH_TIME = re.compile(r"[0-9a-f]{24}|\b1[67]\d{11}\b|\d{4}-\d\d-\d\dT[\d:.]+Z")
@@ -228,6 +96,7 @@ async def owning(here: World, person: Person, gate: asyncio.Event) -> AsyncGener
             "assistant": made,
             "turn": [ended.turn_id, running.headers["x-turn-id"]],
             "record": [ended.turn_id, running.headers["x-turn-id"]],
+            "branch": [ended.turn_id],
             "share": [await _share(here, person, course)],
             "memory": [await _memory(here, person, shared=shared) for shared in (False, True)],
             "socket": [tab.sid],
@@ -296,6 +165,7 @@ UNKNOWN: dict[str, Any] = {
     "assistant": new_id(),
     "turn": new_id(),
     "record": new_id(),
+    "branch": new_id(),
     "share": new_id(),
     "memory": new_id(),
     "socket": "AAAAAAAAAAAAAAAAAAAA",

@@ -134,8 +134,9 @@ class TestHistory:
 
     async def test_a_conversation_remembers_answers_oldest_first(self, world: World) -> None:
         scope = own(world.ada, world.oak)
+        last = ""
         for number in range(4):
-            await ask(world, scope, 5, f"q{number}")
+            last = await ask(world, scope, 5, f"q{number}")
         await ask(world, scope, 5, "failed", TurnState.FAILED)
         await ask(world, scope, 6, "elsewhere")
         await ask(world, own(world.ada), 5, "same number, at home")
@@ -144,7 +145,8 @@ class TestHistory:
         assert talk is not None
         assert talk.course_name == "Talk"
         said = world.db.read_sync(lambda tx: turns.exchanges(tx, scope, 5, most=2))
-        assert said == (Exchange("q2", "Answer to q2"), Exchange("q3", "Answer to q3"))
+        assert [(one.question, one.answer) for one in said] == [("q2", "Answer to q2"), ("q3", "Answer to q3")]
+        assert said[1] == Exchange("q3", "Answer to q3", turn_id=last)
         assert world.db.read_sync(lambda tx: turns.exchanges(tx, scope, 5, most=0)) == ()
         assert world.db.read_sync(lambda tx: turns.conversation(tx, scope, 99)) is None
 

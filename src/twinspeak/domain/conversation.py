@@ -9,11 +9,18 @@ UNASSIGNED = 0
 
 
 class CourseRef(msgspec.Struct, frozen=True):
-    """`selectedCourse` as asked: the conversation, and the assistant it carries in older clients."""
+    """`selectedCourse` as asked: the conversation, and the assistant it carries in older clients.
+
+    `replaces_id` is the turn in whose place a question is asked (edited, or once more), `parent_id` the one it follows;
+    without either it follows the newest. `branched`: the conversation has more than one path.
+    """
 
     course_id: int
     course_name: str = ""
     assistant_id: str | None = None
+    replaces_id: str | None = None
+    parent_id: str | None = None
+    branched: bool = False
 
 
 class Exchange(msgspec.Struct, frozen=True):

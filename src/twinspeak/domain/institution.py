@@ -9,7 +9,7 @@ class Institution(msgspec.Struct, frozen=True):
     `fallback_models` answer in this order where the model of the cascade does not (decision 026). `summary_model` sums
     up long conversations, "" leaves it to rules; `compact_history` False sends them as they were said (decision 032).
     `location_enabled` lets a model know where those are who want it to. `moderation_action` is block or record;
-    `moderation_phrases` are the twin's own beside the rules of `domain.moderation` (decision 033).
+    `moderation_phrases` are the twin's own beside the rules of `domain.moderation` (decision 036).
     """
 
     id: str

@@ -1,7 +1,7 @@
 """Rules by which a question or an answer is judged without asking anybody: few, plain, and the same every time.
 
 They find what is asked for in so many words. A twin adds phrases of its own; an operator may have a vendor judge too
-(decision 033). Words are compared as `domain.searching` cuts them, so that case, spelling of accents and punctuation do
+(decision 036). Words are compared as `domain.searching` cuts them, so that case, spelling of accents and punctuation do
 not matter; no input is ever a pattern.
 """
 

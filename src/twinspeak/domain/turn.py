@@ -395,3 +395,5 @@ class TurnRecord(msgspec.Struct, frozen=True):
     favorite_name: str = ""
     thumb: str = ""
     face: str = ""
+    parent_id: str | None = None
+    replaces_id: str | None = None

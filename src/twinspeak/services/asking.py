@@ -35,7 +35,7 @@ from twinspeak.services.assistants import usable
 from twinspeak.services.auth import live_caller
 from twinspeak.services.ports import ModelCatalogue
 from twinspeak.services.rate_limits import RateLimits, Rule
-from twinspeak.services.remembering import most_of, recalled, uses_memory
+from twinspeak.services.remembering import most_of, placed, recalled, uses_memory
 
 PERSONAL_PASSAGES = 6
 """How many passages a question outside any twin gets; a twin has a setting of its own."""
@@ -208,10 +208,12 @@ def _look_up(tx: Tx, ask: Ask) -> _Found:
     scope = scope_of(caller, caller.institution_id)
     inside = course.course_id != UNASSIGNED
     conversation = turns.conversation(tx, scope, course.course_id) if inside else None
+    if inside:
+        course = placed(tx, scope, course, conversation)
     assistant = _assistant(tx, ask, caller, conversation)
     exchanges: tuple[Exchange, ...] = ()
     if conversation is not None and ask.messages is None:
-        exchanges = recalled(tx, scope, course.course_id, most_of(user, assistant), institution)
+        exchanges = recalled(tx, scope, course, most_of(user, assistant), institution)
     return _Found(
         caller=caller,
         user=user,

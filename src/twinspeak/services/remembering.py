@@ -7,6 +7,7 @@ failed, it is behind) the older exchanges are shortened by rule. It is the twin'
 
 from collections.abc import Sequence
 
+import msgspec
 import structlog
 
 from twinspeak.domain.assistant import Assistant
@@ -15,18 +16,21 @@ from twinspeak.domain.conversation import (
     SUMMARY_CHARS,
     UNASSIGNED,
     VERBATIM_UP_TO,
+    CourseRef,
     Exchange,
     Summary,
     recall,
     shorten,
     uncovered,
 )
-from twinspeak.domain.errors import CodedError
+from twinspeak.domain.errors import CodedError, InvalidId, NotFound
+from twinspeak.domain.ids import parse_id
 from twinspeak.domain.institution import Institution
 from twinspeak.domain.people import User
 from twinspeak.domain.turn import TurnPlan
 from twinspeak.persistence.db import Database, Tx
-from twinspeak.persistence.repos import summaries, turns, users
+from twinspeak.persistence.repos import branches, summaries, turns, users
+from twinspeak.persistence.repos.turns import Conversation
 from twinspeak.services.ports import ModelCatalogue, Writer
 
 _log = structlog.get_logger(__name__)
@@ -55,10 +59,37 @@ def uses_memory(user: User) -> bool:
     return user.preferences.get("use_memory") is not False
 
 
-def recalled(tx: Tx, scope: Scope, course_id: int, most: int, twin: Institution | None) -> tuple[Exchange, ...]:
-    """Return what of a conversation goes into the next prompt, oldest first."""
-    exchanges = turns.exchanges(tx, scope, course_id, most=most)
+def placed(tx: Tx, scope: Scope, course: CourseRef, conversation: Conversation | None) -> CourseRef:
+    """Return where in its conversation a question stands: in another turn's place, after one, else after the newest.
+
+    Raises InvalidId, and NotFound for a turn that is not in this conversation of the caller's.
+    """
+    named = course.replaces_id or course.parent_id
+    if named is None:
+        last, branched = (conversation.last_id, conversation.branched) if conversation else (None, False)
+        return msgspec.structs.replace(course, parent_id=last, branched=branched)
+    param = "requestArgs.replacesId" if course.replaces_id else "requestArgs.parentId"
+    turn_id = parse_id(named)
+    if turn_id is None:
+        raise InvalidId(param=param)
+    turn = branches.node(tx, scope, course.course_id, turn_id)
+    if turn is None or turn.forgotten:
+        raise NotFound("There is no such dialogue in this conversation.", param=param)
+    if course.replaces_id is None:
+        stays = conversation is not None and not conversation.branched and conversation.last_id == turn_id
+        return msgspec.structs.replace(course, parent_id=turn_id, branched=not stays)
+    parent = branches.parent_of(tx, scope, course.course_id, turn)
+    return msgspec.structs.replace(course, replaces_id=turn_id, parent_id=parent, branched=True)
+
+
+def recalled(tx: Tx, scope: Scope, course: CourseRef, most: int, twin: Institution | None) -> tuple[Exchange, ...]:
+    """Return what of a conversation, on the path of a question, goes into its prompt, oldest first."""
+    course_id = course.course_id
     compact = twin is None or twin.compact_history
+    if course.branched:
+        # A summary is of the one path there was before: what it tells may be of another one.
+        return recall(branches.exchanges(tx, scope, course_id, course.parent_id, most=most), compact=compact)
+    exchanges = turns.exchanges(tx, scope, course_id, most=most)
     summed = compact and twin is not None and twin.summary_model and len(exchanges) > VERBATIM_UP_TO
     return recall(exchanges, summaries.get(tx, scope, course_id) if summed else None, compact=compact)
 
@@ -77,6 +108,8 @@ class Summaries:
         """Sum up what the conversation of an ended turn has said, if its twin wants that and enough is new."""
         twin, course_id = plan.institution, plan.course.course_id
         if twin is None or not (twin.summary_model and twin.compact_history):
+            return
+        if plan.course.branched:
             return
         key = (plan.ask.caller.user_id, course_id)
         if course_id == UNASSIGNED or plan.ask.messages is not None or key in self._running:

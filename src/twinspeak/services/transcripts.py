@@ -1,4 +1,4 @@
-"""Conversations for outside: exports, and links that show them to others (decision 034).
+"""Conversations for outside: exports, and links that show them to others (decision 037).
 
 A link's secret is shown once and kept as a hash. It shows what was there when it was made, without what was forgotten
 since; it ends by time, by its owner, and when the owner leaves the twin or is suspended. Who has not the secret learns

@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from twinspeak.domain.caller import Caller
 from twinspeak.domain.conversation import CourseRef
-from twinspeak.domain.errors import InvalidId
+from twinspeak.domain.errors import CallerError, InvalidId
 from twinspeak.domain.ids import new_id, parse_id
 from twinspeak.domain.turn import Ask, Face, GeoPoint
 from twinspeak.transports import wire_names as wire
@@ -97,6 +97,14 @@ class RequestArgs(_Lenient):
     rag_ignore: Flag = Field(default=None, alias="ragIgnore", description="No search of the vault; wins over ragOnly.")
     user_iso_date: Word = Field(default=None, alias="userISODate")
     user_timezone: Word = Field(default=None, alias="userTimezone")
+    replaces_id: Text = Field(
+        default=None,
+        alias="replacesId",
+        description="Edit or ask again: the dialogue of the conversation in whose place this question is asked.",
+    )
+    parent_id: Text = Field(
+        default=None, alias="parentId", description="The dialogue of the conversation that this question follows."
+    )
     user_gps: Annotated[Place | None, BeforeValidator(_nowhere)] = Field(
         default=None,
         alias="userGPSCoordinates",
@@ -154,7 +162,7 @@ class Question(_Lenient):
             institution_public_id=args.institution_public_id,
             assistant_id=object_id(args.assistant_id, "requestArgs.assistantId")
             or object_id(in_course, "requestArgs.selectedCourse.assistant._id"),
-            course=_course(course),
+            course=_course(course, args),
             new_course_name=course.course_name or "",
             rag_only=args.rag_only or None,
             rag_ignore=args.rag_ignore or None,
@@ -179,7 +187,16 @@ def object_id(value: str | None, param: str) -> str | None:
     return parsed
 
 
-def _course(course: SelectedCourse) -> CourseRef | None:
+def _course(course: SelectedCourse, args: RequestArgs) -> CourseRef | None:
+    if args.replaces_id and args.parent_id:
+        raise CallerError("Name the dialogue to replace or the one to follow, not both.", param="requestArgs.parentId")
+    if not course.course_id and (args.replaces_id or args.parent_id):
+        raise CallerError("Name the conversation too.", param="requestArgs.selectedCourse.course_id")
     if course.course_id is None:
         return None
-    return CourseRef(course_id=course.course_id, course_name=course.course_name or "")
+    return CourseRef(
+        course_id=course.course_id,
+        course_name=course.course_name or "",
+        replaces_id=object_id(args.replaces_id, "requestArgs.replacesId"),
+        parent_id=object_id(args.parent_id, "requestArgs.parentId"),
+    )

@@ -64,9 +64,10 @@ def add(tx: Tx, scope: Scope, fields: dict[str, Any]) -> str:
         raise Conflict("There is a memory of that name already.", param="name")
     _make_sure_of_room(tx, scope, shared=shared)
     now = now_ms()
-    row = {"id": new_id(), "key": key, "version": 1, "created": now, "updated": now, **fields}
+    memory_id = new_id()
+    row = {"id": memory_id, "key": key, "version": 1, "created": now, "updated": now, **fields}
     tx.run(scoped(scope, insert(memories)).values(**row))
-    return row["id"]
+    return memory_id
 
 
 def change(tx: Tx, memory: Memory, changes: dict[str, Any]) -> bool:

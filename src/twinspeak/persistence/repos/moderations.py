@@ -1,6 +1,7 @@
 """What moderation found, as rows."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy import func, insert, select
@@ -45,8 +46,12 @@ def add(tx: Tx, scope: Scope, turn_id: str, *, side: str, action: str, findings:
 def listing(tx: Tx, scope: Scope, *, limit: int, offset: int = 0) -> list[Kept]:
     """Return what was found within a scope, newest first."""
     newest = select(moderations).order_by(moderations.c.created.desc(), moderations.c.id.desc())
-    rows = [as_dict(row) for row in tx.all(scoped(scope, newest.limit(limit).offset(offset)))]
-    return [Kept(**{**row, "findings": _findings.decode(row["findings"])}) for row in rows]
+    return [_kept(as_dict(row)) for row in tx.all(scoped(scope, newest.limit(limit).offset(offset)))]
+
+
+def _kept(row: dict[str, Any]) -> Kept:
+    findings = _findings.decode(row.pop("findings"))
+    return Kept(**row, findings=findings)
 
 
 def count(tx: Tx, scope: Scope) -> int:

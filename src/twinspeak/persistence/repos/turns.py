@@ -50,6 +50,8 @@ class Conversation(msgspec.Struct, frozen=True):
 
     course_name: str
     assistant_id: str | None
+    last_id: str
+    branched: bool
 
 
 _RECORD = [
@@ -58,7 +60,7 @@ _RECORD = [
         "id", "created", "state", "institution_id", "user_id", "course_id", "course_name", "question", "output",
         "model", "usage_input", "usage_cached", "usage_completion", "usage_estimated", "credits", "duration_ms",
         "first_token_ms", "assistant_id", "failure", "moderated", "stop_reason", "thinking_count", "favorite",
-        "settlement", "passages_only", "favorite_name", "thumb", "face",
+        "settlement", "passages_only", "favorite_name", "thumb", "face", "parent_id", "replaces_id",
     )
 ]  # fmt: skip
 _NEWEST_FIRST = (turns.c.created.desc(), turns.c.id.desc())
@@ -82,7 +84,7 @@ _RECALL = ScopedStatement(
     .limit(bindparam("most"))
 )
 _LATEST = ScopedStatement(
-    select(turns.c.course_name, turns.c.assistant_id)
+    select(turns.c.course_name, turns.c.assistant_id, turns.c.id, turns.c.branched)
     .where(turns.c.course_id == bindparam("course"), turns.c.forgotten.is_(False))
     .order_by(*_NEWEST_FIRST)
     .limit(1)
@@ -195,9 +197,9 @@ def pages(tx: Tx, scope: Scope, course_id: int, *, after: int, until: int, most:
 
 
 def conversation(tx: Tx, scope: Scope, course_id: int) -> Conversation | None:
-    """Return name and last assistant of a conversation; None when it has no turn yet."""
+    """Return name, last assistant and last turn of a conversation; None when it has no turn yet."""
     latest = tx.scoped(scope, _LATEST, {"course": course_id}).first()
-    return None if latest is None else Conversation(latest.course_name, latest.assistant_id)
+    return None if latest is None else Conversation(latest.course_name, latest.assistant_id, latest.id, latest.branched)
 
 
 def exchanges(tx: Tx, scope: Scope, course_id: int, *, most: int) -> tuple[Exchange, ...]:
@@ -279,6 +281,8 @@ def _record(row: Row[Any], details: Row[Any] | None, known: dict[str, Assistant]
         favorite_name=row.favorite_name,
         thumb=row.thumb,
         face=row.face,
+        parent_id=row.parent_id,
+        replaces_id=row.replaces_id,
     )
 
 

@@ -131,6 +131,8 @@ def record(turn: TurnRecord, *, whole_texts: bool, whole_tools: bool) -> shapes.
         favorite=turn.favorite,
         favorite_name=turn.favorite_name,
         thumb_up_down=turn.thumb,
+        parent_id=turn.parent_id,
+        replaces_id=turn.replaces_id,
         error=_failure(turn.failure) if turn.failure else None,
     )
 

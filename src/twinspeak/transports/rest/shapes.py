@@ -181,4 +181,10 @@ class RecordShape(Shape):
     favorite_name: str
     thumb_up_down: str = Field(serialization_alias="thumbUpDown")
     forgotten: bool = False
+    parent_id: str | None = Field(
+        default=None, serialization_alias="parentId", description="The dialogue that it followed, where that is known."
+    )
+    replaces_id: str | None = Field(
+        default=None, serialization_alias="replacesId", description="The dialogue in whose place it was asked."
+    )
     error: dict[str, Any] | None = Field(description="Of a failed dialogue: code, status, type and message.")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from twinspeak.domain import transcript
 from twinspeak.domain.clock import iso
 from twinspeak.domain.errors import CallerError
+from twinspeak.domain.turn import TurnState
 from twinspeak.services.transcripts import DAYS, MOST_DAYS, Share, Transcript, Transcripts
 from twinspeak.transports.http.routes import SignedIn, router, services_of
 from twinspeak.transports.http.schemas import failures
@@ -22,10 +23,45 @@ SHARED_ROUTER = router("Transcripts", public=True)
 
 Format = Literal["markdown", "json"]
 _TYPES: dict[str, str] = {"markdown": "text/markdown; charset=utf-8", "json": "application/json"}
-_FILES: dict[str, Any] = {
+
+
+class SourceShape(Shape):
+    """A document that an answer cites."""
+
+    number: int
+    name: str
+
+
+class ExchangeShape(Shape):
+    """A question and its answer."""
+
+    id: str = Field(examples=[ID])
+    created: str = Field(examples=["2026-11-21T09:30:00.000Z"])
+    question: str
+    answer: str
+    state: str = Field(examples=[TurnState.DONE.value])
+    moderated: bool
+    model: str
+    assistant: str | None
+    sources: list[SourceShape]
+
+
+class TranscriptShape(Shape):
+    """A conversation as JSON."""
+
+    format: str = Field(examples=[transcript.FORMAT])
+    version: int = Field(examples=[transcript.VERSION])
+    title: str
+    twin: str
+    exported: str = Field(examples=["2026-11-21T09:30:00.000Z"])
+    exchanges: list[ExchangeShape]
+
+
+_FILES: dict[int | str, dict[str, Any]] = {
     200: {
-        "content": {"text/markdown": {"example": "# Title"}, "application/json": {"example": {"format": "…"}}},
-        "description": "The transcript.",
+        "model": TranscriptShape,
+        "content": {"text/markdown": {"example": "# Plans for spring"}},
+        "description": "The transcript, oldest first.",
     }
 }
 
