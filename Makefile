@@ -40,7 +40,10 @@ test: .venv/.dev ## run the tests; a part of them with ARGS, e.g. make test ARGS
 	@.venv/bin/python -m pytest -q -n $(PYTEST_WORKERS) -m "not slow and not browser" $(ARGS)
 
 test-page: .venv/.page-check $(bundle)/.built ## run the tests of the page in a real browser (needs Chromium)
+	@rm -rf build/screenshots build/page-report.txt
+	@cd web && $(npm) run --silent test
 	@.venv/bin/python -m pytest -q -n $(PYTEST_WORKERS) --dist loadfile -m browser tests/web/browser $(ARGS)
+	@cat build/page-report.txt 2>/dev/null || true
 
 verify: .venv/.dev .venv/judge/.done ## run every test, the slow ones too, with many more generated examples, then fuzz
 	@HYPOTHESIS_PROFILE=thorough .venv/bin/python -m pytest -q -n $(PYTEST_WORKERS) -m "not browser" $(ARGS)

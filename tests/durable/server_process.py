@@ -52,10 +52,10 @@ class ServerProcess:
         """The settings of its data, for commands beside it."""
         return Settings(data_dir=self.data_dir, database_url=self.env.get("TWINSPEAK_DATABASE_URL", ""))
 
-    async def start(self) -> None:
-        """Start it, and return when it takes connections."""
+    async def start(self, port: int = 0) -> None:
+        """Start it, and return when it takes connections; without a port, on any that is free."""
         self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "twinspeak", "serve", "--port", "0", "--data-dir", str(self.data_dir)),
+            *(sys.executable, "-m", "twinspeak", "serve", "--port", str(port), "--data-dir", str(self.data_dir)),
             env=self.env,
             stdout=PIPE,
             stderr=PIPE,

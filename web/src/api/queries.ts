@@ -2,7 +2,7 @@
 
 import { QueryClient, queryOptions } from "@tanstack/react-query";
 import { ApiError, guard, json, takeCsrfToken } from "./http";
-import type { Course, Profile, Session, Source, TurnRecord } from "./types";
+import type { Assistant, Course, Membership, Profile, Session, Source, TurnRecord } from "./types";
 
 export const PAGE = 30;
 /** How many exchanges are read at once. */
@@ -26,6 +26,26 @@ export const session = queryOptions({
 export const courses = queryOptions({
   queryKey: ["courses"],
   queryFn: async () => (await json<{ data: Course[] }>("/api/user/courses", { method: "POST", body: {} })).data,
+});
+
+export const memberships = queryOptions({
+  queryKey: ["memberships"],
+  queryFn: async () =>
+    (await json<{ entitlements: Membership[] }>("/api/user/refresh/entitlements", { method: "POST", body: {} }))
+      .entitlements,
+  staleTime: 5 * 60_000,
+});
+
+export const assistants = queryOptions({
+  queryKey: ["assistants"],
+  queryFn: async () => (await json<{ data: Assistant[] }>("/api/user/assistants", { method: "POST", body: {} })).data,
+  staleTime: 5 * 60_000,
+});
+
+/** Oldest first. */
+export const favourites = queryOptions({
+  queryKey: ["favourites"],
+  queryFn: async () => (await json<{ data: TurnRecord[] }>("/api/user/favorites", { method: "POST", body: {} })).data,
 });
 
 /** A page of a conversation, oldest first; `before` is the creation of the oldest one known (epoch milliseconds). */

@@ -71,6 +71,8 @@ export interface TurnRecord {
   truncated: boolean;
   moderated: boolean;
   thumbUpDown: string;
+  favorite: boolean;
+  favorite_name: string;
   error: { code: string; message: string } | null;
 }
 
@@ -128,6 +130,20 @@ export type Frame =
   | ({ type: "complete" } & Reply)
   | { type: "error"; error: { code: string; status: number; message: string; requestId?: string } }
   | { type: "done" };
+
+export interface Membership {
+  _id: string;
+  status: string;
+  institution: string;
+  institution_data: { _id: string; name: string; ainame: string; status: string };
+}
+
+export interface Assistant {
+  _id: string;
+  name: string;
+  description: string;
+  status: string;
+}
 
 export interface Course {
   course_id: number;

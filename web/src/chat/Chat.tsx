@@ -1,8 +1,9 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { useCallback, useEffect, useMemo, useRef } from "react";
+import { lazy, type ReactNode, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { ApiError } from "../api/http";
 import { PAGE, readTurns, session } from "../api/queries";
+import type { Assistant } from "../api/types";
 import { t } from "../i18n";
 import { again, ask, pickUp, stop } from "../live/asking";
 import { get, useLiveTurns } from "../live/store";
@@ -14,20 +15,23 @@ import { Thread } from "./Thread";
 import type { TurnActions } from "./Turn";
 import { merge, type TurnView } from "./view";
 
+const Assistants = lazy(() => import("./Assistants"));
+
 /** A conversation; without a number, one that begins with the first question. */
 export function Chat({ courseId }: { courseId: number | null }) {
   const navigate = useNavigate();
   const { person, name } = useTwin();
+  const [assistant, setAssistant] = useState<Assistant | null>(null);
   const composer = useRef<ComposerHandle>(null);
   const { views, running, history } = useConversation(courseId);
 
   const send = useCallback(
     (text: string) => {
       const id = courseId ?? Date.now();
-      ask({ courseId: id, text });
+      ask({ courseId: id, text, assistantId: assistant?._id ?? null });
       if (courseId === null) void navigate({ to: "/chat/$courseId", params: { courseId: String(id) } });
     },
-    [courseId, navigate],
+    [courseId, navigate, assistant],
   );
   const actions: TurnActions = useMemo(
     () => ({
@@ -42,6 +46,7 @@ export function Chat({ courseId }: { courseId: number | null }) {
     <div className="chat">
       <Body
         actions={actions}
+        welcome={<Welcome assistant={assistant} onChoose={setAssistant} />}
         error={history.error}
         loading={courseId !== null && history.isPending && views.length === 0}
         name={name}
@@ -53,7 +58,7 @@ export function Chat({ courseId }: { courseId: number | null }) {
         <Composer
           answering={running !== undefined}
           draftKey={`${person}.${courseId ?? "new"}`}
-          name={name}
+          name={assistant?.name ?? name}
           onSend={send}
           onStop={() => running && void stop(running.key)}
           ref={composer}
@@ -97,9 +102,10 @@ interface BodyProps {
   actions: TurnActions;
   onEarlier: (() => void) | null;
   onRetry: () => void;
+  welcome: ReactNode;
 }
 
-function Body({ views, name, loading, error, actions, onEarlier, onRetry }: BodyProps) {
+function Body({ views, name, loading, error, actions, onEarlier, onRetry, welcome }: BodyProps) {
   if (loading) return <Loading />;
   if (error && views.length === 0) {
     const { code, status } = error instanceof ApiError ? error : { code: "", status: 0 };
@@ -113,7 +119,7 @@ function Body({ views, name, loading, error, actions, onEarlier, onRetry }: Body
       </div>
     );
   }
-  if (views.length === 0) return <Welcome />;
+  if (views.length === 0) return welcome;
   return <Thread actions={actions} name={name} onEarlier={onEarlier} views={views} />;
 }
 
@@ -128,7 +134,7 @@ function Loading() {
   );
 }
 
-function Welcome() {
+function Welcome(props: { assistant: Assistant | null; onChoose: (assistant: Assistant | null) => void }) {
   const { name, about } = useTwin();
   return (
     <div className="centre welcome">
@@ -140,6 +146,9 @@ function Welcome() {
           {about}
         </p>
       )}
+      <Suspense fallback={null}>
+        <Assistants chosen={props.assistant?._id ?? null} onChoose={props.onChoose} />
+      </Suspense>
     </div>
   );
 }

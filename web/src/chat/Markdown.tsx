@@ -95,7 +95,8 @@ function componentsFor(sources: Source[], turnId: string | null, math: MathKit |
       const cited = (rest as Record<string, unknown>)["data-cite"];
       const source = sources.find((each) => String(each.number) === cited);
       if (source) return <Citation source={source} turnId={turnId} />;
-      if (!href) return <span>{children}</span>;
+      // An address without a server would lead into this one, in the reader’s name.
+      if (!/^(https?:\/\/|mailto:)/i.test(href ?? "")) return <span>{children}</span>;
       return (
         <a href={href} rel="noopener noreferrer nofollow" target="_blank">
           {children}

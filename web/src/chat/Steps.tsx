@@ -39,7 +39,7 @@ function Thought({ step }: { step: Thinking }) {
         <span className={step.done ? "" : "busy"}>{label}</span>
         {!step.done && <span className="step-time">{number(seconds)} s</span>}
       </summary>
-      <div className="thought" dir="auto">
+      <div className="thought" dir="auto" tabIndex={0}>
         {step.text}
       </div>
     </details>
@@ -67,7 +67,7 @@ function KeptThinking({ turnId }: { turnId: string }) {
         <Icon name="bulb" size={16} />
         {t("turn.thoughts")}
       </summary>
-      <div className="thought" dir="auto">
+      <div className="thought" dir="auto" tabIndex={0}>
         {data?.map((round) => <p key={round.id}>{round.text}</p>) ?? t("app.loading")}
       </div>
     </details>
@@ -84,7 +84,7 @@ function ToolCall({ tool }: { tool: Tool }) {
         {asked(tool) && <bdi className="step-asked">{asked(tool)}</bdi>}
         <span className="step-time">{running ? t("turn.toolRunning") : outcome(tool)}</span>
       </summary>
-      <div className="tool">
+      <div className="tool" tabIndex={0}>
         {tool.arguments && (
           <>
             <h4>{t("turn.toolAsked")}</h4>

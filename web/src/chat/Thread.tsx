@@ -18,6 +18,7 @@ interface Props {
 export function Thread({ views, name, actions, onEarlier }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
+  const lastTop = useRef(0);
   const [away, setAway] = useState(false);
   const count = views.length;
   const first = views[0]?.key;
@@ -26,12 +27,22 @@ export function Thread({ views, name, actions, onEarlier }: Props) {
   function scrolled(): void {
     const box = scroller.current;
     if (!box) return;
-    atEnd.current = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR;
+    const near = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR;
+    // What is heard of a scroll may come after more text has: only who goes up leaves the end.
+    if (near || box.scrollTop < lastTop.current) atEnd.current = near;
+    lastTop.current = box.scrollTop;
     setAway(!atEnd.current);
   }
   function toEnd(): void {
     scroller.current?.scrollTo({ top: scroller.current.scrollHeight });
     atEnd.current = true;
+  }
+  /** Go to the turn that the address names, when it is there to go to. */
+  function toNamed(arriving: boolean): boolean {
+    const named = arriving && location.hash ? document.getElementById(location.hash.slice(1)) : null;
+    named?.scrollIntoView();
+    if (named) atEnd.current = false;
+    return named !== null;
   }
   // A new question, or another conversation, is looked at from its end.
   useLayoutEffect(() => {
@@ -39,7 +50,7 @@ export function Thread({ views, name, actions, onEarlier }: Props) {
     if (box && before.current.first !== first && before.current.height > 0 && !atEnd.current) {
       // Earlier turns were put in front: what was looked at stays where it is.
       box.scrollTop += box.scrollHeight - before.current.height;
-    } else {
+    } else if (!toNamed(before.current.height === 0)) {
       toEnd();
     }
     before.current = { first, height: box?.scrollHeight ?? 0 };

@@ -21,7 +21,7 @@ export const Turn = memo(
   function Turn({ view, name, actions }: { view: TurnView; name: string; actions: TurnActions }) {
     const coming = ["sending", "streaming", "reconnecting"].includes(view.status);
     return (
-      <article className="turn" data-status={view.status}>
+      <article className="turn" data-status={view.status} {...(view.turnId ? { id: `turn-${view.turnId}` } : {})}>
         <section aria-label={t("chat.you")} className="question">
           <div className="bubble" dir="auto">
             {view.question}
@@ -110,9 +110,10 @@ function Footer({ view, actions }: { view: TurnView; actions: TurnActions }) {
         <Action icon="edit" label={t("turn.edit")} onClick={() => actions.edit(view.question)} />
         {view.turnId && view.text && (
           <Feedback
-            key={view.thumb}
+            key={`${view.thumb} ${view.favourite}`}
             onComment={setCommenting}
             commenting={commenting}
+            favourite={view.favourite}
             thumb={view.thumb}
             turnId={view.turnId}
           />

@@ -22,6 +22,7 @@ export interface TurnView {
   truncated: boolean;
   moderated: boolean;
   thumb: string;
+  favourite: boolean;
 }
 
 /** Return what to show of a conversation: its records, and the turns that are followed in place of their records. */
@@ -53,6 +54,7 @@ export function ofLive(turn: LiveTurn): TurnView {
     truncated: turn.reply?.truncated ?? false,
     moderated: turn.reply?.moderated ?? false,
     thumb: "",
+    favourite: false,
   };
 }
 
@@ -97,6 +99,7 @@ export function ofRecord(record: TurnRecord): TurnView {
     truncated: record.truncated,
     moderated: record.moderated,
     thumb: record.thumbUpDown,
+    favourite: record.favorite,
   };
 }
 

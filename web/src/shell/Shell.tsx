@@ -79,6 +79,8 @@ function useCompany(): string {
       if (news.type === "signed-out") signedOut(router);
       else if (news.type === "asked") void pickUp().catch(() => undefined);
       else if (news.type === "ended") void queries.invalidateQueries({ queryKey: ["turns", news.courseId] });
+      // Another tab speaks with another twin now, and the session is one for all tabs.
+      else if (news.type === "moved") location.assign("/");
       if (news.type === "changed" || news.type === "ended") void queries.invalidateQueries(courses);
     });
     whenAsked(() => tell({ type: "asked" }));

@@ -1,22 +1,25 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
-import { lazy, Suspense, useState } from "react";
+import { lazy, type ReactNode, Suspense, useState } from "react";
 import { json } from "../api/http";
-import { courses, creditsOf, session } from "../api/queries";
+import { courses, creditsOf, memberships, session } from "../api/queries";
 import type { Course } from "../api/types";
 import { credits, type Key, t } from "../i18n";
 import { useRunningCourses } from "../live/store";
-import { Icon, Mark } from "../ui/icons";
+import { Icon, type IconName, Mark } from "../ui/icons";
 import { Deleted } from "./Deleted";
 import { type Deletion, deleteSoon } from "./deleting";
 import { tell } from "./tabs";
 
 const Menu = lazy(() => import("./CourseMenu"));
+const Favourites = lazy(() => import("./Favourites"));
+const TwinMenu = lazy(() => import("./TwinMenu"));
 const Account = lazy(() => import("./Account"));
 
 /** The twin, the conversations, and the person. `onDone`: something was chosen. */
 export function Sidebar({ onDone }: { onDone: () => void }) {
   const [wanted, setWanted] = useState("");
+  const [starred, setStarred] = useState(false);
   return (
     <nav aria-label={t("shell.conversations")} className="sidebar">
       <TwinCard />
@@ -35,7 +38,21 @@ export function Sidebar({ onDone }: { onDone: () => void }) {
           value={wanted}
         />
       </label>
-      <List onDone={onDone} wanted={wanted} />
+      <div className="segments lists">
+        {[false, true].map((which) => (
+          <label key={String(which)}>
+            <input checked={starred === which} name="list" onChange={() => setStarred(which)} type="radio" />
+            <span>{t(which ? "shell.favourites" : "shell.all")}</span>
+          </label>
+        ))}
+      </div>
+      {starred ? (
+        <Suspense fallback={<div className="list" />}>
+          <Favourites onDone={onDone} wanted={wanted} />
+        </Suspense>
+      ) : (
+        <List onDone={onDone} wanted={wanted} />
+      )}
       <Person />
     </nav>
   );
@@ -43,7 +60,9 @@ export function Sidebar({ onDone }: { onDone: () => void }) {
 
 function TwinCard() {
   const { data } = useQuery(session);
+  const { data: mine } = useQuery(memberships);
   const twin = data?.profile?.institution;
+  const open = (mine ?? []).filter((one) => one.status === "active" && one.institution_data.status === "active");
   return (
     <div className="twin">
       <Mark size={34} />
@@ -57,8 +76,30 @@ function TwinCard() {
           </p>
         )}
       </div>
+      {twin && open.length > 1 && (
+        <Later icon="down" label={t("shell.twins")}>
+          <TwinMenu current={twin._id} open={open} />
+        </Later>
+      )}
     </div>
   );
+}
+
+/** The button of a menu, before the menu itself is loaded. */
+function Later({ icon, label, children }: { icon: IconName; label: string; children: ReactNode }) {
+  const [wanted, setWanted] = useState(false);
+  const button = (
+    <button
+      aria-haspopup="menu"
+      aria-label={label}
+      className="icon-button row-more"
+      onClick={() => setWanted(true)}
+      type="button"
+    >
+      <Icon name={icon} size={16} />
+    </button>
+  );
+  return wanted ? <Suspense fallback={button}>{children}</Suspense> : button;
 }
 
 function List({ wanted, onDone }: { wanted: string; onDone: () => void }) {
@@ -137,7 +178,7 @@ function Row({ course, onDone, onDelete }: { course: Course; onDone: () => void;
         {name}
       </Link>
       {answering && <span className="pulse" role="img" aria-label={t("shell.answering")} />}
-      <Suspense fallback={null}>
+      <Later icon="more" label={t("shell.more", { name })}>
         <Menu
           name={name}
           onDelete={() => {
@@ -146,7 +187,7 @@ function Row({ course, onDone, onDelete }: { course: Course; onDone: () => void;
           }}
           onRename={() => setRenaming(true)}
         />
-      </Suspense>
+      </Later>
     </li>
   );
 }

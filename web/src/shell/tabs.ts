@@ -1,7 +1,11 @@
 /** What the tabs of one browser tell one another, so that none shows what is over. */
 
 export type News =
-  { type: "asked" } | { type: "ended"; courseId: number } | { type: "changed" } | { type: "signed-out" };
+  | { type: "asked" }
+  | { type: "ended"; courseId: number }
+  | { type: "changed" }
+  | { type: "moved" }
+  | { type: "signed-out" };
 
 const channel = typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel("twinspeak");
 
