@@ -50,6 +50,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT /api/admin/userInstitution/{userId}": {"status": "inactive"},
     "POST /api/admin/userInstitutions/enroll": {"users": [NOWHERE], "accountType": "user"},
     "PUT /api/user/me": {"password": "wrong horse battery", "newPassword": "battery horse staple"},
+    "POST /api/admin/ssoProvider": {"slug": "mine", "clientId": "x", "issuer": "https://login.example.org"},
+    "PUT /api/admin/ssoProvider/{id}": {"label": "Mine"},
 }
 """By route, or by route and place where one place asks for more beside it."""
 ASKED = {
@@ -136,6 +138,16 @@ PLACES: dict[str, dict[str, str]] = {
     "POST /api/admin/userInstitutions/eligible": {"body institution": "twin"},
     "POST /api/admin/userInstitutions/enroll": {"body institution": "twin"},
     "POST /api/admin/userInstitutions/bulk-delete": {"body ids": "membership"},
+    "POST /api/user/api-key/{id}/rotate": {"path id": "key"},
+    "DELETE /api/user/api-key/{id}": {"path id": "key"},
+    "POST /api/admin/audit": {"body institution": "twin"},
+    "POST /api/admin/audit/export": {"body institution": "twin"},
+    "POST /api/admin/ssoProviders": {"body institution": "twin"},
+    "POST /api/admin/ssoProvider": {"body institution": "twin"},
+    "GET /api/admin/ssoProvider/{id}": {"path id": "provider"},
+    "PUT /api/admin/ssoProvider/{id}": {"path id": "provider"},
+    "DELETE /api/admin/ssoProvider/{id}": {"path id": "provider"},
+    "POST /api/admin/ssoProvider/{id}/test": {"path id": "provider"},
 }
 """Route -> place -> kind of id."""
 _SUPER = ("/api/user/assistant/{id}", "/api/admin/", "/api/user/institutionSendInvite", "/api/user/institutionCreate")
@@ -146,3 +158,9 @@ UNDECLARED = {CHAT: {place for place in PLACES[CHAT] if place.startswith("header
 EVENTS = {"cancel_request": "turn", "cancel_streaming": "turn"}
 NO_IDS = {"register", "register_user", "REGISTER"}
 """Events that take tokens alone."""
+FOR_EVERYBODY = {
+    "GET /sso/{slug}": {"path slug"},
+    "POST /api/admin/ssoProvider": {"body clientId"},
+    "PUT /api/admin/ssoProvider/{id}": {"body clientId"},
+}
+"""Places that take names of no secret, or of things that are not ours."""

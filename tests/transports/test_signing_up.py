@@ -8,14 +8,16 @@ import pytest
 import pytest_asyncio
 from aiosmtpd.handlers import Message
 from aiosmtpd.smtp import SMTP
+from sqlalchemy import inspect, text
 
 from tests.faces import Face, ask
-from tests.fakes.upstream import STALL, Reply, text_steps
+from tests.fakes.upstream import STALL, Reply, text_reply, text_steps
 from tests.faults.stage import eventually, reached
 from tests.live import live_server
 from tests.mailbox import code_in, mails, next_mail
 from tests.transports.socketio.clients import joined
-from tests.world import World, world
+from tests.world import World, charges, looking_into, mistakes, world
+from twinspeak.persistence import fulltext
 from twinspeak.services.codes import MAX_TRIES
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
@@ -175,6 +177,40 @@ async def test_a_deleted_account_is_gone_at_once_and_its_address_free(here: Worl
     assert status == 401
     await call(here, "POST", "/api/auth/signup", {"email": "gone@example.org", "password": OTHER})
     assert "Confirm" in (await next_mail(here.server.settings.data_dir, "gone@example.org", after=1))["Subject"]
+
+
+async def test_what_deleted_people_wrote_is_erased_and_the_books_stay(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    async with world(tmp_path_factory.mktemp("erased"), turn_lease_s=5) as own:
+        token = await person(own, "eve@example.net")
+        own.upstream.script(text_reply("The heirloom is in the attic."))
+        answer = await ask(own.server, token, Face.REST, "Where is the heirloom?", model="gpt-4o")
+        assert answer.status == 200
+        await call(own, "POST", "/api/user/feedback", {"text": "heirloom!", "historyId": answer.turn_id}, token)
+        assert words_kept(own, "heirloom") > 0
+        charged = charges(own.database, answer.turn_id)
+        assert (await call(own, "DELETE", "/api/user/me", {"password": PASSWORD}, token))[0] == 200
+        await eventually(lambda: words_kept(own, "heirloom") == 0)
+        assert charges(own.database, answer.turn_id) == charged
+        assert mistakes(own.database) == []
+
+
+def words_kept(here: World, word: str) -> int:
+    """Return in how many rows of any table a word is, and in how many places of the index."""
+    found = 0
+    with looking_into(here.database) as connection:
+        for table in sorted(inspect(connection).get_table_names()):
+            if table.startswith("turn_search"):
+                continue
+            rows = connection.execute(text(f'SELECT * FROM "{table}"')).all()  # noqa: S608 -- names of our tables
+            found += sum(word in str(row) for row in rows)
+        if connection.dialect.name == "sqlite":
+            matching = text("SELECT count(*) FROM turn_search WHERE turn_search MATCH :words")
+            for words in connection.execute(text("SELECT id FROM users")).scalars():
+                key = fulltext.in_column(words, word).strip("'")
+                found += connection.execute(matching, {"words": f'"{key}"'}).scalar() or 0
+    return found
 
 
 async def test_the_last_super_administrator_stays(here: World) -> None:

@@ -16,6 +16,8 @@ from twinspeak.domain.clock import now_ms
 from twinspeak.domain.errors import CodedError, OperatorError
 from twinspeak.domain.ids import new_id
 from twinspeak.egress.client import TrustedClient
+from twinspeak.egress.fetch import Fetcher
+from twinspeak.egress.guard import AllowList, Guard
 from twinspeak.egress.mail import Mailer, Outbox, Smtp
 from twinspeak.engine.limits import TurnLimits
 from twinspeak.engine.ports import TurnPorts
@@ -31,6 +33,7 @@ from twinspeak.providers.routing import Policy, Routing
 from twinspeak.providers.vendors import Keys, configured, moderation_endpoint
 from twinspeak.services.asking import Resolver
 from twinspeak.services.auth import Auth
+from twinspeak.services.erasure import Erasure
 from twinspeak.services.moderation import Moderation
 from twinspeak.services.rate_limits import RateLimits, Rule
 from twinspeak.services.remembering import Summaries
@@ -67,8 +70,7 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
     Raises OperatorError when a setting cannot work.
     """
     async with AsyncExitStack() as stack:
-        client = TrustedClient.open()
-        stack.push_async_callback(client.close)
+        client, fetcher = _ways_out(settings, stack)
         metrics, watchdog, background = Metrics(), Watchdog(), Supervisor("background")
         models = _models(settings, client, metrics)
         store = TurnStore(ground.db, lease_s=settings.turn_lease_s, owner=new_id())
@@ -105,13 +107,14 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
             metrics=metrics,
             watchdog=watchdog,
             mailer=mailer,
+            fetcher=fetcher,
         )
-        faces = build(settings, core)
+        faces, erasure = build(settings, core), Erasure(ground.db)
         _measure(metrics, watchdog, ground)
-        await _reap(store, turns)
+        await _reap(store, turns, erasure)
         for work, name in ((watchdog.run(), "watchdog"), (mailer.run(), "mailer")):
             background.spawn_forever(work, name=name)
-        background.spawn_forever(_reap_forever(store, turns, settings.turn_lease_s / 2), name="reaper")
+        background.spawn_forever(_reap_forever(store, turns, erasure, settings.turn_lease_s / 2), name="reaper")
         _close_in_order(stack, background, mailer, faces, turns)
         yield Running(
             asgi=faces.asgi,
@@ -131,6 +134,15 @@ def _close_in_order(
     stack.push_async_callback(faces.hub.aclose)
     stack.push_async_callback(turns.aclose)
     stack.push_async_callback(turns.drain, 0)
+
+
+def _ways_out(settings: Settings, stack: AsyncExitStack) -> tuple[TrustedClient, Fetcher]:
+    """Open the ways to addresses that the operator chose, and to those that others name."""
+    client = TrustedClient.open()
+    stack.push_async_callback(client.close)
+    fetcher = Fetcher.open(Guard(AllowList(settings.egress_allow)))
+    stack.push_async_callback(fetcher.close)
+    return client, fetcher
 
 
 async def _drain(turns: TurnRegistry, faces: Faces, patience_s: float) -> None:
@@ -228,19 +240,20 @@ def _limits(settings: Settings) -> TurnLimits:
     )
 
 
-async def _reap(store: TurnStore, turns: TurnRegistry) -> None:
+async def _reap(store: TurnStore, turns: TurnRegistry, erasure: Erasure) -> None:
     """Settle the turns that nobody runs any more; a database that does not work now is tried again."""
     now = now_ms()
     try:
         await store.reap(now, spare=turns.unsaved)
         await store.forget_keys(now)
+        await erasure.once()
     except CodedError as error:
         _log.warning("reaping put off", code=error.code)
     except Exception as error:  # boundary: a reaper that died of an outage would never settle what the outage left
         _log.warning("reaping put off", error=type(error).__name__)
 
 
-async def _reap_forever(store: TurnStore, turns: TurnRegistry, every_s: float) -> None:
+async def _reap_forever(store: TurnStore, turns: TurnRegistry, erasure: Erasure, every_s: float) -> None:
     while True:
         await asyncio.sleep(every_s)
-        await _reap(store, turns)
+        await _reap(store, turns, erasure)

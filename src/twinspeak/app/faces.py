@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp
 
 from twinspeak.app.offline import Ground
+from twinspeak.egress.fetch import Fetcher
 from twinspeak.egress.mail import Mailer
 from twinspeak.engine.registry import TurnRegistry
 from twinspeak.engine.replay import log_of
+from twinspeak.identity.oidc import OidcClient
 from twinspeak.providers.directory import Directory
 from twinspeak.services.accounts import Accounts
+from twinspeak.services.api_keys import ApiKeys
 from twinspeak.services.asking import Resolver
 from twinspeak.services.assistants import Assistants
+from twinspeak.services.audit import AuditLog
 from twinspeak.services.auth import Auth
 from twinspeak.services.codes import Codes
 from twinspeak.services.conversations import Conversations
@@ -28,6 +32,8 @@ from twinspeak.services.policy import Policy
 from twinspeak.services.profiles import Profiles
 from twinspeak.services.rate_limits import RateLimits, Rule
 from twinspeak.services.signup import SignUp
+from twinspeak.services.sso import Sso
+from twinspeak.services.sso_providers import SsoProviders
 from twinspeak.services.transcripts import Transcripts
 from twinspeak.services.turn_store import TurnStore
 from twinspeak.services.twins import Twins
@@ -71,6 +77,7 @@ class Core:
     metrics: Metrics
     watchdog: Watchdog
     mailer: Mailer
+    fetcher: Fetcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +117,16 @@ def build(settings: Settings, core: Core) -> Faces:
 
 
 def _services(settings: Settings, core: Core, hub: Hub, audience: Audience) -> Services:
-    db = core.ground.db
+    db, oidc = core.ground.db, OidcClient(core.fetcher)
     return Services(
         auth=core.auth,
         policy=Policy(db),
         people=_people(settings, core),
         twins=Twins(db, core.models, core.auth.revocations),
         accounts=Accounts(db),
+        audit=AuditLog(db),
+        sso=Sso(db, core.auth, oidc, core.ground.secrets, public_url=_public_url(settings)),
+        sso_providers=SsoProviders(db, oidc, core.ground.secrets),
         profiles=Profiles(db),
         histories=Histories(db),
         moderation=core.moderation,
@@ -152,14 +162,19 @@ def _people(settings: Settings, core: Core) -> People:
     codes = Codes(core.ground.jwt_secret)
     sign_up = SignUp(db, core.auth, passwords, codes, core.mailer, is_open=settings.sign_up == "open")
     members = Members(db, core.auth.revocations)
-    public_url = settings.public_url or f"http://{settings.host}:{settings.port}"
+    public_url = _public_url(settings)
     return People(
         sign_up=sign_up,
         own=OwnAccount(db, core.auth, passwords, codes, core.mailer),
         joining=Joining(db, codes, core.mailer, core.auth.revocations, public_url=public_url),
         members=members,
         admin=Administered(db, core.auth, members, codes, core.mailer),
+        keys=ApiKeys(db, core.auth),
     )
+
+
+def _public_url(settings: Settings) -> str:
+    return settings.public_url or f"http://{settings.host}:{settings.port}"
 
 
 def _socket_limits(settings: Settings) -> SocketLimits:

@@ -18,6 +18,7 @@ from twinspeak.persistence.db import Database
 from twinspeak.persistence.secrets import SecretBox, load_or_create_secret, open_box
 from twinspeak.services import users
 from twinspeak.services.first_run import Administrator, first_run
+from twinspeak.services.sso_providers import rotate_secrets
 from twinspeak.settings import Settings
 
 
@@ -82,10 +83,12 @@ def prepare(settings: Settings) -> Generator[Ground]:
             samples=[(sample.name, sample.text) for sample in samples()],
             ingest=lambda scope, name, text: ingest_sync(db, scope, name, text),
         )
+        secrets = _secrets(settings)
+        db.write_sync(lambda tx: rotate_secrets(tx, secrets))
         yield Ground(
             db=db,
             passwords=passwords,
-            secrets=_secrets(settings),
+            secrets=secrets,
             jwt_secret=_jwt_secret(settings),
             admin_email=told.admin_email,
             admin_password=told.generated_password,

@@ -118,3 +118,28 @@ class MembershipRow(msgspec.Struct, frozen=True):
     membership: Membership
     user: User
     twin: MemberTwin
+
+
+class ApiKey(msgspec.Struct, frozen=True):
+    """A personal API key without its secret, of which `ending` is the end. No scopes: it stands for its owner."""
+
+    id: str
+    user_id: str
+    session_id: str
+    name: str
+    ending: str
+    created: int
+    scopes: tuple[str, ...] = ()
+    expires: int | None = None
+    last_used: int | None = None
+
+
+class KeyDevice(msgspec.Struct, frozen=True):
+    """Something that used a key. `fingerprint` tells devices apart, `device` says what is known of one."""
+
+    id: str
+    fingerprint: str
+    device: dict[str, str]
+    first_seen: int
+    last_seen: int
+    usage_count: int = 1

@@ -19,6 +19,8 @@ _search = table("turn_search", column("rowid"), column("turn_search"))
 """All of it is a hidden column of its own name."""
 _INSERT: TextClause = text("INSERT INTO turn_search (rowid, words) VALUES (:number, :words)")
 
+_DELETE: TextClause = text("INSERT INTO turn_search (turn_search, rowid, words) VALUES ('delete', :number, :words)")
+
 
 def number_of(created: int, turn_id: str) -> int:
     """Return a turn's number in the index: in order of time, and of turns of one millisecond in that of their ids."""
@@ -39,6 +41,12 @@ def index(tx: Tx, number: int, user_id: str, *texts: str) -> None:
     """Add an ended turn to SQLite's index; where the words are a column of the turn, there is nothing to add."""
     if tx.connection.dialect.name == "sqlite":
         tx.run(_INSERT, {"number": number, "words": " ".join(_keyed(user_id, texts))})
+
+
+def forget(tx: Tx, number: int, user_id: str, *texts: str) -> None:
+    """Take a turn out of SQLite's index, by the very words it was added with; a column goes with the turn's own."""
+    if tx.connection.dialect.name == "sqlite":
+        tx.run(_DELETE, {"number": number, "words": " ".join(_keyed(user_id, texts))})
 
 
 def found(tx: Tx, statement: Select[*tuple[Any, ...]], user_id: str, wanted: str) -> Select[*tuple[Any, ...]] | None:

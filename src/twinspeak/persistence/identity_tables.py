@@ -1,8 +1,8 @@
 """Tables of what people prove and of what administrators did; the rest are in `tables`."""
 
-from sqlalchemy import BigInteger, Column, Index
+from sqlalchemy import BigInteger, Column, ForeignKey, Index
 
-from twinspeak.persistence.columns import BIG_ID, id_, int_, one_of, ref, table, text_, time_, word
+from twinspeak.persistence.columns import BIG_ID, flag, id_, int_, one_of, ref, table, text_, time_, word
 from twinspeak.persistence.text import Words
 
 codes = table(
@@ -46,3 +46,70 @@ audit_log = table(
     Index(None, "previous", unique=True),
 )
 """Only ever added to. No references: what it tells of may be gone. `previous` is unique, so the chain never forks."""
+
+api_keys = table(
+    "api_keys",
+    id_(),
+    ref("user_id", "users"),
+    ref("session_id", "sessions"),
+    Column("name", Words(200), nullable=False),
+    Column("key_hash", Words(64), nullable=False),
+    Column("ending", Words(8), nullable=False),
+    text_("scopes", "[]"),
+    time_("created"),
+    time_("expires", null=True),
+    time_("last_used", null=True),
+    Index(None, "user_id"),
+    Index(None, "session_id"),
+    Index(None, "key_hash", unique=True),
+)
+"""Each has a session of its own: what ends that (suspension, a new password) ends the key."""
+
+api_key_devices = table(
+    "api_key_devices",
+    Column("key_id", Words(24), ForeignKey("api_keys.id"), primary_key=True),
+    Column("fingerprint", Words(64), primary_key=True),
+    Column("id", Words(24), nullable=False),
+    text_("device", "{}"),
+    time_("first_seen"),
+    time_("last_seen"),
+    int_("usage_count"),
+    Index(None, "last_seen"),
+)
+
+sso_providers = table(
+    "sso_providers",
+    id_(),
+    ref("institution_id", "institutions"),
+    word("slug"),
+    text_("settings", "{}"),
+    text_("client_secret"),
+    flag("enabled", default=True),
+    time_("created"),
+    time_("updated"),
+    Index(None, "institution_id", unique=True),
+    Index(None, "slug", unique=True),
+)
+"""`client_secret` is encrypted (`persistence.secrets`), context `sso_provider:<id>`."""
+
+sso_identities = table(
+    "sso_identities",
+    Column("provider_id", Words(24), ForeignKey("sso_providers.id"), primary_key=True),
+    Column("subject", Words(255), primary_key=True),
+    ref("user_id", "users"),
+    time_("created"),
+    Index(None, "user_id"),
+)
+
+sso_logins = table(
+    "sso_logins",
+    Column("state_hash", Words(64), primary_key=True),
+    Column("browser_hash", Words(64), nullable=False),
+    ref("provider_id", "sso_providers"),
+    Column("nonce", Words(64), nullable=False),
+    word("verifier"),
+    time_("expires"),
+    Index(None, "expires"),
+    Index(None, "provider_id"),
+)
+"""Who has been sent to a provider and has not come back; a row is deleted when it has served."""

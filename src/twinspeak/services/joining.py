@@ -254,8 +254,13 @@ def _lets_in(rules: JoiningRules, user: User) -> bool:
         return True
     if rules.allow_joining != "account" or user.email_verified is None:
         return False
-    domain = user.email.rpartition("@")[2]
-    return any(domain == host or domain.endswith(f".{host}") for host in map(_host, rules.domains) if host)
+    return address_within(user.email, rules.domains)
+
+
+def address_within(email: str, domains: tuple[str, ...]) -> bool:
+    """Tell whether an address is of one of an account's domains, or of one below."""
+    domain = email.rpartition("@")[2]
+    return any(domain == host or domain.endswith(f".{host}") for host in map(_host, domains) if host)
 
 
 def _host(listed: str) -> str:

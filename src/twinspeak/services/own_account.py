@@ -7,8 +7,8 @@ from twinspeak.domain.clock import now_ms
 from twinspeak.domain.errors import Conflict, InvalidCredentials, InvalidId, InvalidToken, NotFound
 from twinspeak.domain.ids import parse_id
 from twinspeak.persistence.db import Database, Tx
+from twinspeak.persistence.repos import api_keys, erasure, memberships, sessions, sso, users
 from twinspeak.persistence.repos import codes as code_rows
-from twinspeak.persistence.repos import memberships, sessions, users
 from twinspeak.persistence.repos.sessions import KeptSession
 from twinspeak.services import audit, mails, policy
 from twinspeak.services.audit import Target
@@ -134,7 +134,10 @@ def close(tx: Tx, by: Actor, user_id: str) -> Closed:
     audit.note(tx, by, "user.deleted", Target("user", user_id))
     users.erase(tx, user_id)
     memberships.remove_all(tx, user_id)
+    erasure.ask(tx, user_id)
     code_rows.forget_user(tx, user_id)
+    api_keys.remove_all(tx, user_id)
+    sso.forget_user(tx, user_id)
     sessions.revoke_all(tx, user_id, now_ms())
     return Closed(email=user.email)
 

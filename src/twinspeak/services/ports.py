@@ -6,6 +6,7 @@ from typing import Protocol
 from twinspeak.domain.caller import TokenClaims
 from twinspeak.domain.mail import Mail
 from twinspeak.domain.models import ModelSpec
+from twinspeak.domain.sso import Assertion, Login, ProviderSettings
 from twinspeak.domain.turn import TurnPlan
 
 
@@ -71,6 +72,40 @@ class Judge(Protocol):
 
     async def judge(self, text: str) -> tuple[str, ...]:
         """Return the categories that a text falls into; none when it may pass. Raises ServiceError."""
+        ...
+
+
+class SignInProvider(Protocol):
+    """`identity.oidc.OidcClient`."""
+
+    async def begin(self, settings: ProviderSettings, redirect_uri: str, state: str) -> tuple[str, Login]:
+        """Return where to send somebody, and what to remember. Raises SignInRefused, CodedError."""
+        ...
+
+    async def finish(
+        self, settings: ProviderSettings, secret: str, login: Login, *, code: str, redirect_uri: str
+    ) -> Assertion:
+        """Return who has signed in. Raises SignInRefused, CodedError."""
+        ...
+
+    async def test(self, settings: ProviderSettings, secret: str) -> str:
+        """Return what is wrong with a provider's token endpoint, "" for nothing. Raises CodedError."""
+        ...
+
+
+class Vault(Protocol):
+    """`persistence.secrets.SecretBox`."""
+
+    def encrypt(self, value: str, *, context: str) -> str:
+        """Return a token that only `decrypt` with the same `context` opens."""
+        ...
+
+    def decrypt(self, token: str, *, context: str) -> str:
+        """Return the value. Raises OperatorError."""
+        ...
+
+    def rotate(self, token: str, *, context: str) -> str:
+        """Return the value's token under the first key; the same token if it is that already."""
         ...
 
 

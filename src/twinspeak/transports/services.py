@@ -17,8 +17,10 @@ from twinspeak.engine.log import TurnLog
 from twinspeak.engine.registry import TurnRegistry
 from twinspeak.engine.turn import Turn
 from twinspeak.services.accounts import Accounts
+from twinspeak.services.api_keys import ApiKeys
 from twinspeak.services.asking import Preview
 from twinspeak.services.assistants import Assistants
+from twinspeak.services.audit import AuditLog
 from twinspeak.services.auth import Auth
 from twinspeak.services.conversations import Conversations
 from twinspeak.services.histories import Histories
@@ -32,6 +34,8 @@ from twinspeak.services.policy import Policy
 from twinspeak.services.profiles import Profiles
 from twinspeak.services.rate_limits import RateLimits, Rule
 from twinspeak.services.signup import SignUp
+from twinspeak.services.sso import Sso
+from twinspeak.services.sso_providers import SsoProviders
 from twinspeak.services.transcripts import Transcripts
 from twinspeak.services.twins import Twins
 from twinspeak.telemetry.metrics import Metrics
@@ -153,6 +157,7 @@ class People:
     joining: Joining
     members: Members
     admin: Administered
+    keys: ApiKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +174,9 @@ class Services:
     people: People
     twins: Twins
     accounts: Accounts
+    audit: AuditLog
+    sso: Sso
+    sso_providers: SsoProviders
     profiles: Profiles
     histories: Histories
     moderation: Moderation

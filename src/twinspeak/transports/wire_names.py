@@ -10,6 +10,9 @@ from typing import Final
 # -- headers, in lower case as ASGI has them --------------------------------------------------------------------------
 
 ACCESS_TOKEN: Final = "x-access-token"  # noqa: S105 - the name of a header
+SSO_COOKIE: Final = "twinspeak_sso"
+API_KEY: Final = "x-api-key"
+KEY_PREFIX: Final = "pria_"
 AUTHORIZATION: Final = "authorization"
 CSRF_HEADER: Final = "x-csrf-token"
 SESSION_COOKIE: Final = "twinspeak_session"

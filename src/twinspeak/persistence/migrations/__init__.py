@@ -27,6 +27,7 @@ REVISIONS = (
     "0012",
     "0013",
     "0014",
+    "0015",
 )
 """Every revision there is, oldest first; a test compares with the scripts in `versions/`."""
 HEAD = REVISIONS[-1]

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import insert, or_, select
 
+from twinspeak.domain.audit import Entry, KeptEntry
 from twinspeak.persistence.db import Tx, as_dict
 from twinspeak.persistence.identity_tables import audit_log
 from twinspeak.persistence.repos import meta
@@ -14,31 +15,6 @@ GENESIS = "0" * 64
 """What the first entry is bound to."""
 _HEAD = "audit.head"
 """In `meta`: the last entry's hash. Two writers meet at this row, and one of them is run again."""
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """What happened. `at` is epoch milliseconds; `as_id` whom the actor acted as; `details` holds no secret."""
-
-    at: int
-    actor_id: str | None
-    actor_email: str
-    action: str
-    target_kind: str = ""
-    target_id: str = ""
-    as_id: str | None = None
-    institution_id: str | None = None
-    details: dict[str, Any] = {}
-    ip: str = ""
-    user_agent: str = ""
-
-
-class KeptEntry(msgspec.Struct, frozen=True):
-    """An entry with its place in the chain."""
-
-    id: int
-    entry: Entry
-    previous: str
-    hash: str
 
 
 class LogFilter(msgspec.Struct, frozen=True):

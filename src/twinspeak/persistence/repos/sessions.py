@@ -8,6 +8,7 @@ from twinspeak.domain.clock import now_ms
 from twinspeak.domain.ids import new_id
 from twinspeak.domain.people import LiveSession
 from twinspeak.persistence.db import Tx, as_dict
+from twinspeak.persistence.identity_tables import api_key_devices, api_keys
 from twinspeak.persistence.tables import institutions, memberships, sessions, users
 
 _LIVE = (
@@ -152,4 +153,8 @@ def revoke_all(tx: Tx, user_id: str, now: int, *, keep: str | None = None) -> li
 
 def purge(tx: Tx, *, before: int) -> int:
     """Forget sessions that ended before `before` (epoch milliseconds); return how many."""
+    gone = select(sessions.c.id).where(sessions.c.expires < before)
+    keys = select(api_keys.c.id).where(api_keys.c.session_id.in_(gone))
+    tx.run(delete(api_key_devices).where(api_key_devices.c.key_id.in_(keys)))
+    tx.run(delete(api_keys).where(api_keys.c.session_id.in_(gone)))
     return tx.change(delete(sessions).where(sessions.c.expires < before))

@@ -99,7 +99,10 @@ async def _authenticated(request: Request, token: str | None) -> Caller:
         raise AuthenticationRequired
     if len(token) > _MAX_TOKEN_CHARS:
         raise InvalidToken
-    return await services_of(request).auth.authenticate(token)
+    services = services_of(request)
+    if token.startswith(wire.KEY_PREFIX):
+        return await services.people.keys.bearer(token, request.scope["path"])
+    return await services.auth.authenticate(token)
 
 
 SignedIn = Annotated[Caller, Depends(caller)]

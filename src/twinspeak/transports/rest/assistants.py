@@ -237,7 +237,7 @@ async def create_assistant(request: Request, caller: SignedIn, new: New) -> Made
     return Made(id=made, message="Assistant created!")
 
 
-@ROUTER.get("/api/user/assistant/{id}", summary="Read an assistant", responses=failures(404))
+@ROUTER.get("/api/user/assistant/{id}", summary="Read an assistant", responses=failures(400, 404))
 async def read_assistant(request: Request, caller: SignedIn, assistant_id: AssistantId) -> One:
     """Return all of an assistant of yours, or of one that you administer or may edit."""
     seen = await services_of(request).assistants.get(caller, assistant_id)
@@ -255,7 +255,7 @@ async def edit_assistant(request: Request, caller: SignedIn, assistant_id: Assis
     return Done(message="Assistant updated!")
 
 
-@ROUTER.delete("/api/user/assistant/{id}", summary="Delete an assistant", responses=failures(404))
+@ROUTER.delete("/api/user/assistant/{id}", summary="Delete an assistant", responses=failures(400, 404))
 async def delete_assistant(request: Request, caller: SignedIn, assistant_id: AssistantId) -> Done:
     """Delete an assistant. For administrators; everybody else sets the status of one of their own."""
     await services_of(request).assistants.delete(caller, assistant_id)

@@ -148,7 +148,7 @@ async def list_favorites(
     return Records(data=_shown(found, whole_texts=False, whole_tools=False))
 
 
-@ROUTER.get("/api/user/history/{id}/thinking", summary="Read a dialogue's reasoning", responses=failures(404))
+@ROUTER.get("/api/user/history/{id}/thinking", summary="Read a dialogue's reasoning", responses=failures(400, 404))
 async def read_thinking(
     request: Request, caller: SignedIn, history_id: Annotated[HistoryId, Path(alias="id")]
 ) -> Thinking:
@@ -169,7 +169,7 @@ async def read_thinking(
     )
 
 
-@ROUTER.get("/api/user/history/{id}/sources", summary="Read a dialogue's sources", responses=failures(404))
+@ROUTER.get("/api/user/history/{id}/sources", summary="Read a dialogue's sources", responses=failures(400, 404))
 async def read_sources(
     request: Request, caller: SignedIn, history_id: Annotated[HistoryId, Path(alias="id")]
 ) -> Sources:
