@@ -37,6 +37,7 @@ serve: .venv/.runtime ## start the server; options in ARGS, e.g. make serve ARGS
 page: $(bundle)/.built ## build the chat page, if anything of it has changed
 
 test: .venv/.dev ## run the tests; a part of them with ARGS, e.g. make test ARGS="tests/laws -k docs"
+	@$(MAKE) --no-print-directory page || echo "The chat page could not be built (see above); testing without it." >&2
 	@.venv/bin/python -m pytest -q -n $(PYTEST_WORKERS) -m "not slow and not browser" $(ARGS)
 
 test-page: .venv/.page-check $(bundle)/.built ## run the tests of the page in a real browser (needs Chromium)
@@ -52,7 +53,7 @@ verify: .venv/.dev .venv/judge/.done ## run every test, the slow ones too, with 
 fuzz: .venv/.dev ## fuzz what reads a client's bytes; longer with FUZZ_SECONDS=3600
 	@.venv/bin/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
-bench: .venv/.bench ## measure what streaming costs, in about 5 minutes (Linux); options in ARGS, e.g. ARGS="--rows 1,5"
+bench: .venv/.bench ## measure what streaming costs, in under 5 minutes (Linux); options in ARGS, e.g. ARGS="--rows 1,5"
 	@.venv/bin/python -m bench $(ARGS)
 
 bench-full: .venv/.bench ## measure all of it, with profiles: about 25 minutes

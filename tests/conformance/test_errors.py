@@ -51,7 +51,7 @@ REFUSALS = {
         422,
         "validation_failed",
     ),
-    "too large": Refusal(says(("user", "x" * 1_100_000)), ANY, 413, "payload_too_large"),
+    "too large": Refusal(says(("user", "x" * 8_500_000)), ANY, 413, "payload_too_large"),
 }
 
 
