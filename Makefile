@@ -31,13 +31,13 @@ help: ## list these targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 serve: .venv/.runtime ## start the server; options in ARGS, e.g. make serve ARGS="--port 9000"
-	@$(MAKE) --no-print-directory page || echo "The chat page could not be built (see above); serving without it." >&2
+	@$(MAKE) --no-print-directory --silent page || echo "The chat page could not be built (see above); serving without it." >&2
 	@.venv/bin/twinspeak serve $(ARGS)
 
 page: $(bundle)/.built ## build the chat page, if anything of it has changed
 
 test: .venv/.dev ## run the tests; a part of them with ARGS, e.g. make test ARGS="tests/laws -k docs"
-	@$(MAKE) --no-print-directory page || echo "The chat page could not be built (see above); testing without it." >&2
+	@$(MAKE) --no-print-directory --silent page || echo "The chat page could not be built (see above); testing without it." >&2
 	@.venv/bin/python -m pytest -q -n $(PYTEST_WORKERS) -m "not slow and not browser" $(ARGS)
 
 test-page: .venv/.page-check $(bundle)/.built ## run the tests of the page in a real browser (needs Chromium)

@@ -20,6 +20,8 @@ from twinspeak.persistence.tables import institutions
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 
 EVIL = "https://evil.example"
+PARTNER = "https://partner.example"
+"""A page that some tests let a twin authorize; lists are remembered for a while, so no other test may use it."""
 CREDENTIALS = {"email": EMAIL, "password": PASSWORD}
 QUESTION = {"inputs": ["What is a digital twin?"]}
 
@@ -182,15 +184,15 @@ async def test_another_site_cannot_sign_somebody_in(page: Page, browser: dict[st
 
 
 async def test_a_twins_authorized_page_may_not_use_the_cookie_either(page: Page):
-    await _authorize(page.here, EVIL)
+    await _authorize(page.here, PARTNER)
     try:
-        browser = {"origin": EVIL, "sec-fetch-site": "cross-site"}
+        browser = {"origin": PARTNER, "sec-fetch-site": "cross-site"}
         assert code(await page.send("POST", "/api/ai/personal/qanda", QUESTION, **browser)) == (
             401,
             "authentication_required",
         )
         async with page.http.options(
-            "/api/session", headers={"origin": EVIL, "access-control-request-method": "POST"}
+            "/api/session", headers={"origin": PARTNER, "access-control-request-method": "POST"}
         ) as response:
             assert "access-control-allow-credentials" not in response.headers
     finally:
@@ -250,10 +252,10 @@ async def test_a_page_of_another_site_gets_no_socket(page: Page, name: str):
 
 
 async def test_a_twins_authorized_page_gets_a_socket_but_not_by_the_cookie(page: Page):
-    await _authorize(page.here, EVIL)
+    await _authorize(page.here, PARTNER)
     try:
         await _until_allowed(page)
-        assert not await _registered(page, origin=EVIL, **{"sec-fetch-site": "cross-site"})
+        assert not await _registered(page, origin=PARTNER, **{"sec-fetch-site": "cross-site"})
     finally:
         await _authorize(page.here)
 
@@ -276,7 +278,7 @@ async def _until_allowed(page: Page) -> None:
     """Lists of origins are remembered for some seconds."""
     async with asyncio.timeout(15):
         while True:
-            async with page.http.get("/api/session", headers={"origin": EVIL}) as response:
-                if response.headers.get("access-control-allow-origin") == EVIL:
+            async with page.http.get("/api/session", headers={"origin": PARTNER}) as response:
+                if response.headers.get("access-control-allow-origin") == PARTNER:
                     return
             await asyncio.sleep(0.1)
