@@ -101,6 +101,11 @@ POST /api/admin/account                                 403 403 403 403 403 200
 GET /api/admin/account/{account}                        403 403 403 404 403 200
 PUT /api/admin/account/{account}                        403 403 403 404 403 200
 DELETE /api/admin/account/{account}                     403 403 403 403 403 409
+POST /api/admin/institution/{twin}/credits              403 403 403 403 403 200
+POST /api/admin/account/{account}/credits               403 403 403 403 403 200
+PUT /api/admin/accountInstitution/{account}             403 403 403 404 403 200
+POST /api/admin/accountTransfers                        403 403 403 200 403 200
+POST /api/user/userInstitutionCredit/{membership}       403 404 403 404 404 404
 POST /api/admin/audit                                   403 200 403 200 200 200
 POST /api/admin/audit/export                            403 200 403 200 200 200
 GET /api/admin/audit/check                              403 403 403 403 403 200

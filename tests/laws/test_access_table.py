@@ -84,6 +84,9 @@ BODIES: dict[str, Any] = {
     "PUT /api/admin/ssoProvider/{provider}": {"label": "X"},
     "POST /api/auth/sso_callback": {"code": "x", "state": "x"},
     "PUT /api/admin/account/{account}": {"qualification": ""},
+    "POST /api/admin/institution/{twin}/credits": {"credits": 1, "note": "X", "skipParentDebit": True},
+    "POST /api/admin/account/{account}/credits": {"credits": 1, "note": "X"},
+    "PUT /api/admin/accountInstitution/{account}": {"institutionId": "{twin}", "credits": -1},
 }
 
 

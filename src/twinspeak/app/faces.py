@@ -20,6 +20,7 @@ from twinspeak.services.audit import AuditLog
 from twinspeak.services.auth import Auth
 from twinspeak.services.codes import Codes
 from twinspeak.services.conversations import Conversations
+from twinspeak.services.credits import Credits
 from twinspeak.services.histories import Histories
 from twinspeak.services.joining import Joining
 from twinspeak.services.members import Members
@@ -124,6 +125,7 @@ def _services(settings: Settings, core: Core, hub: Hub, audience: Audience) -> S
         people=_people(settings, core),
         twins=Twins(db, core.models, core.auth.revocations),
         accounts=Accounts(db),
+        credits=Credits(db),
         audit=AuditLog(db),
         sso=Sso(db, core.auth, oidc, core.ground.secrets, public_url=_public_url(settings)),
         sso_providers=SsoProviders(db, oidc, core.ground.secrets),

@@ -4,6 +4,28 @@ from typing import Any
 
 import msgspec
 
+NEVER, BY_ADMINS, AUTOMATIC = 0, 1, 2
+"""How credits get from an account to its twins: by its managers alone, by the twins' administrators too, by itself too.
+
+The wire's numbers; the reference shows the 1 alone (admin 4.1, 4.6).
+"""
+
+
+class Transfer(msgspec.Struct, frozen=True):
+    """What was booked (admin 4.6): signed as its twin sees it, or the account where there is no twin.
+
+    `user_id` None: it was done by itself.
+    """
+
+    id: str
+    institution_id: str | None
+    account_id: str | None
+    user_id: str | None
+    credits: int
+    transfer_mode: int
+    note: str
+    created: int
+
 
 class AccountRow(msgspec.Struct, frozen=True):
     """An account. `status` is active, suspended or deleted; `managers` are addresses, the first one the main one."""
@@ -17,6 +39,7 @@ class AccountRow(msgspec.Struct, frozen=True):
     managers: tuple[str, ...] = ()
     credits: int = 0
     twins: int = 0
+    transfer_mode: int = 0
 
 
 class TwinRow(msgspec.Struct, frozen=True):

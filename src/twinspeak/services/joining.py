@@ -301,7 +301,7 @@ def _award(tx: Tx, one: Membership, rules: JoiningRules) -> None:
         return  # leaving and coming back is no way to earn
     if wallets.available(tx, "institution", rules.id) < rules.credit_award:
         return  # a gift is the twin's own: nobody makes credits by setting it
-    wallets.award(tx, "institution", rules.id, -rules.credit_award, note=note)
-    wallets.award(tx, "user", one.user_id, rules.credit_award, note=note)
+    twin, member = wallets.ensure(tx, "institution", rules.id), wallets.ensure(tx, "user", one.user_id)
+    wallets.move(tx, twin, member, rules.credit_award, note=note, kind="award")
     people.change(tx, one.id, {"credit_awarded": rules.credit_award, "credit_awarded_date": now_ms()})
     institutions.awarded(tx, one.institution_id, rules.credit_award)

@@ -15,7 +15,7 @@ from twinspeak.domain.credits import Usage, charge_for, estimate_tokens
 from twinspeak.domain.errors import InsufficientCredits, NotFound
 from twinspeak.domain.turn import Settlement, Snapshot, TurnEnd, TurnPlan, TurnRecord, TurnState
 from twinspeak.persistence.db import Database, Tx
-from twinspeak.persistence.repos import running, turn_keys, turns, wallets
+from twinspeak.persistence.repos import running, transfers, turn_keys, turns, wallets
 from twinspeak.persistence.repos.turn_keys import KeptTurn
 
 REAP_BATCH = 50
@@ -47,7 +47,7 @@ class TurnStore:
 
     async def extend(self, turn_id: str, *, by: int) -> int:
         """Hold up to `by` more credits; return how many were added: 0 when there are none, or the turn has ended."""
-        return await self._db.write(lambda tx: wallets.extend(tx, turn_id, by), own_locks=True)
+        return await self._db.write(lambda tx: _extend(tx, turn_id, by), own_locks=True)
 
     async def switch(self, plan: TurnPlan) -> None:
         """Note the model that the turn goes on with, and its price; nothing happens to a turn that has ended."""
@@ -115,6 +115,8 @@ class TurnStore:
         pooled = plan.payer_institution_id
         kind, owner = ("user", plan.ask.caller.user_id) if pooled is None else ("institution", pooled)
         wallet = wallets.ensure(tx, kind, owner)
+        if pooled is not None:
+            wallet = transfers.top_up(tx, pooled, wallet)
         if wallet.available < least:
             raise InsufficientCredits(details={"payer": kind})
         now = now_ms()
@@ -160,6 +162,13 @@ class TurnStore:
             first_token_ms=None,
             stop_reason="interrupted",
         )
+
+
+def _extend(tx: Tx, turn_id: str, by: int) -> int:
+    added = wallets.extend(tx, turn_id, by)
+    if added < by and transfers.top_up_for(tx, turn_id):
+        added += wallets.extend(tx, turn_id, by - added)
+    return added
 
 
 def _finish(tx: Tx, end: TurnEnd, now: int) -> Settlement:

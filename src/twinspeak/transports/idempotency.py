@@ -32,15 +32,21 @@ PARAMETER: dict[str, Any] = {
 """For the API documents; the header itself is read here, so that a bad one is 400 and not 422."""
 
 
-def with_key(request: Request, ask: Ask) -> Ask:
-    """Return the ask with the request's key, if it has one. Raises CallerError for a key that cannot be one."""
+def key_of(request: Request) -> str | None:
+    """Return the request's key, if it has one. Raises CallerError for a key that cannot be one."""
     given = request.headers.getlist(wire.IDEMPOTENCY_KEY)
     if not given:
-        return ask
+        return None
     if len(given) > 1 or not _VISIBLE.fullmatch(given[0]):
         words = f"{NAME} must be one value of 1 to {MAX_CHARS} visible ASCII characters."
         raise CallerError(words, param=NAME)
-    return msgspec.structs.replace(ask, once=OnceKey(key=given[0], fingerprint=fingerprint(ask)))
+    return given[0]
+
+
+def with_key(request: Request, ask: Ask) -> Ask:
+    """Return the ask with the request's key, if it has one. Raises CallerError for a key that cannot be one."""
+    key = key_of(request)
+    return ask if key is None else msgspec.structs.replace(ask, once=OnceKey(key=key, fingerprint=fingerprint(ask)))
 
 
 def fingerprint(ask: Ask) -> str:

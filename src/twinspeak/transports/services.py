@@ -23,6 +23,7 @@ from twinspeak.services.assistants import Assistants
 from twinspeak.services.audit import AuditLog
 from twinspeak.services.auth import Auth
 from twinspeak.services.conversations import Conversations
+from twinspeak.services.credits import Credits
 from twinspeak.services.histories import Histories
 from twinspeak.services.joining import Joining
 from twinspeak.services.members import Members
@@ -174,6 +175,7 @@ class Services:
     people: People
     twins: Twins
     accounts: Accounts
+    credits: Credits
     audit: AuditLog
     sso: Sso
     sso_providers: SsoProviders

@@ -106,6 +106,7 @@ def accounts_by_id(tx: Tx, ids: Iterable[str]) -> dict[str, AccountRow]:
             created=row.created,
             domain_urls=tuple(msgspec.json.decode(row.domain_urls, type=list[str])),
             qualification=row.qualification,
+            transfer_mode=row.transfer_mode,
             managers=tuple(managers.get(row.id, ())),
             credits=balances.get(row.id, 0),
             twins=twins.get(row.id, 0),

@@ -72,12 +72,18 @@ _ENTRY = insert(ledger_entries)
 
 def ensure(tx: Tx, kind: str, owner_id: str) -> Wallet:
     """Return the wallet of an owner, making an empty one if there is none. `kind`: user, institution, account."""
-    row = tx.first(_FIND, {"kind_is": kind, "owner_is": owner_id})
-    if row is not None:
-        return Wallet(id=row.id, balance=row.balance, held=row.held)
+    found = find(tx, kind, owner_id)
+    if found is not None:
+        return found
     wallet = Wallet(id=new_id(), balance=0, held=0)
     tx.run(insert(wallets).values(id=wallet.id, kind=kind, owner_id=owner_id))
     return wallet
+
+
+def find(tx: Tx, kind: str, owner_id: str) -> Wallet | None:
+    """Return the wallet of an owner, locked where the database locks rows."""
+    row = tx.first(_FIND, {"kind_is": kind, "owner_is": owner_id})
+    return None if row is None else Wallet(id=row.id, balance=row.balance, held=row.held)
 
 
 def balance(tx: Tx, kind: str, owner_id: str) -> int:
@@ -101,6 +107,34 @@ def award(tx: Tx, kind: str, owner_id: str, amount: int, *, note: str) -> int:
     _transfer(tx, wallet.id, amount, kind="award" if amount >= 0 else "adjust", turn_id=None, note=note)
     tx.run(_RELEASE, {"wallet": wallet.id, "amount": amount, "release": 0})
     return wallet.balance + amount
+
+
+def adjust(tx: Tx, wallet: Wallet, amount: int, *, note: str) -> str:
+    """Give credits from the system to a wallet, read in this transaction, or take them back; return the transfer's id.
+
+    Raises InsufficientCredits when that much is not free.
+    """
+    if wallet.available + amount < 0:
+        raise InsufficientCredits
+    transfer_id = _transfer(tx, wallet.id, amount, kind="adjust", turn_id=None, note=note)
+    tx.run(_RELEASE, {"wallet": wallet.id, "amount": amount, "release": 0})
+    return transfer_id
+
+
+def move(tx: Tx, giver: Wallet, taker: Wallet, amount: int, *, note: str, kind: str = "adjust") -> str:
+    """Move `amount` (> 0) between wallets that were read in this transaction; return the transfer's id.
+
+    Raises InsufficientCredits when that much is not free.
+    """
+    if giver.available < amount:
+        raise InsufficientCredits
+    transfer_id = new_id()
+    entry = {"transfer_id": transfer_id, "kind": kind, "turn_id": None, "note": note, "created": now_ms()}
+    sides = ((giver, -amount), (taker, amount))
+    tx.run(_ENTRY, [{**entry, "wallet_id": wallet.id, "amount": signed} for wallet, signed in sides])
+    for wallet, signed in sides:
+        tx.run(_RELEASE, {"wallet": wallet.id, "amount": signed, "release": 0})
+    return transfer_id
 
 
 def was_given(tx: Tx, kind: str, owner_id: str, *, note: str) -> bool:
@@ -186,14 +220,15 @@ def discrepancies(tx: Tx) -> list[str]:
     return found + [f"transfer {row.transfer_id} does not sum to 0" for row in tx.all(lopsided)]
 
 
-def _transfer(tx: Tx, wallet_id: str, amount: int, *, kind: str, turn_id: str | None, note: str) -> None:
-    """Write both entries, and the system's balance; the other wallet's is the caller's to write.
+def _transfer(tx: Tx, wallet_id: str, amount: int, *, kind: str, turn_id: str | None, note: str) -> str:
+    """Write both entries, and the system's balance; the other wallet's is the caller's to write. Return the id.
 
     The system's row is locked last: on a server with many writers it is the one that all of them want.
     """
     system = {"kind_is": "system", "owner_is": SYSTEM_OWNER}
     system_id: str = tx.value(_ID, system) or ensure(tx, "system", SYSTEM_OWNER).id
-    entry = {"transfer_id": new_id(), "kind": kind, "turn_id": turn_id, "note": note, "created": now_ms()}
+    transfer_id = new_id()
+    entry = {"transfer_id": transfer_id, "kind": kind, "turn_id": turn_id, "note": note, "created": now_ms()}
     tx.run(
         _ENTRY,
         [
@@ -202,3 +237,4 @@ def _transfer(tx: Tx, wallet_id: str, amount: int, *, kind: str, turn_id: str | 
         ],
     )
     tx.run(_RELEASE, {"wallet": system_id, "amount": -amount, "release": 0})
+    return transfer_id

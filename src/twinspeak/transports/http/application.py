@@ -16,6 +16,7 @@ from twinspeak.transports.http.safety import SafetyHeaders
 from twinspeak.transports.rest import (
     admin_accounts,
     admin_audit,
+    admin_credits,
     admin_members,
     admin_people,
     admin_twins,
@@ -58,6 +59,8 @@ ROUTERS = (
     admin_twins.OWN_ROUTER,
     admin_accounts.ROUTER,
     admin_audit.ROUTER,
+    admin_credits.ROUTER,
+    admin_credits.OWN_ROUTER,
     api_keys.ROUTER,
     api_keys.EXCHANGE,
     histories.ROUTER,

@@ -51,6 +51,11 @@ class _Fields(BaseModel):
     domain_urls: Domains | None = Field(default=None, validation_alias="domainUrls")
     status: Literal["active", "inactive"] | None = None
     qualification: Annotated[str, StringConstraints(max_length=500)] | None = None
+    transfer_mode: Annotated[int, Field(ge=0, le=2)] | None = Field(
+        default=None,
+        validation_alias="transferMode",
+        description="0 managers move credits, 1 the twins' administrators may pull some, 2 twins are filled up too.",
+    )
 
     def fields(self) -> dict[str, Any]:
         """Return columns to set."""

@@ -177,6 +177,11 @@ class AccountShape(Shape):
     domain_urls: list[str] = Field(serialization_alias="domainUrls")
     qualification: str
     institutions: int = Field(description="How many digital twins it has.")
+    transfer_mode: int = Field(
+        serialization_alias="transferMode",
+        description="How credits get to its twins: 0 its managers move them, 1 the twins' administrators may pull "
+        "some, 2 twins that run low are filled up too.",
+    )
     created: str
 
 
@@ -283,6 +288,7 @@ def account(row: AccountRow) -> AccountShape:
         domain_urls=list(row.domain_urls),
         qualification=row.qualification,
         institutions=row.twins,
+        transfer_mode=row.transfer_mode,
         created=iso(row.created),
     )
 
