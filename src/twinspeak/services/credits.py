@@ -219,11 +219,13 @@ def _active_twin(tx: Tx, caller: Caller, membership_id: str) -> str:
     wanted = parse_id(membership_id)
     if wanted is None:
         raise InvalidId(param="id")
-    twin = caller.institution_id
-    own = None if twin is None else memberships.get(tx, caller.user_id, twin)
-    if twin is None or own is None or own.id != wanted:
+    if caller.institution_id is None:
         raise NotFound(param="id")
-    return policy.require(tx, caller, Verb.INSTITUTIONS_EDIT, twin)
+    twin = policy.require(tx, caller, Verb.INSTITUTIONS_EDIT, caller.institution_id)
+    own = memberships.get(tx, caller.user_id, twin)
+    if own is None or own.id != wanted:
+        raise NotFound(param="id")
+    return twin
 
 
 def _may_pull(tx: Tx, caller: Caller, account_id: str) -> None:

@@ -6,11 +6,10 @@ from fastapi import Body, Path, Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from twinspeak.domain.administration import AccountRow, Transfer, TwinRow
-from twinspeak.domain.caller import Caller
 from twinspeak.domain.clock import iso
 from twinspeak.services.credits import Booked, Order
 from twinspeak.transports import idempotency
-from twinspeak.transports.http.routes import AccountManager, SuperAdmin, Verb, administers, router, services_of
+from twinspeak.transports.http.routes import AccountManager, SignedIn, SuperAdmin, router, services_of
 from twinspeak.transports.http.schemas import failures
 from twinspeak.transports.rest.lists import Listing, ListOf, page_of
 from twinspeak.transports.rest.own_account import actor_of
@@ -186,12 +185,12 @@ async def list_transfers(
     openapi_extra=_ONCE,
 )
 async def pull_credits(
-    request: Request,
-    caller: Annotated[Caller, administers(Verb.INSTITUTIONS_EDIT)],
-    membership_id: Id,
-    wanted: Annotated[Pulling | None, Body()] = None,
+    request: Request, caller: SignedIn, membership_id: Id, wanted: Annotated[Pulling | None, Body()] = None
 ) -> Done:
-    """Move credits from the account to your active twin; the id is that of your membership there."""
+    """Move credits from the account to your active twin. Takes `institutions.edit` there.
+
+    The id is that of your membership in it.
+    """
     order = _order(request, (wanted or Pulling()).credits or 0, "")
     done = await services_of(request).credits.pull(actor_of(request, caller), membership_id, order)
     return _done(done, "Transfer successfuly executed and recorded!")
