@@ -63,8 +63,11 @@ _LOOKS_SECRET = re.compile(
     re.IGNORECASE,
 )
 
-_PLAIN = re.compile(r"[0-9a-f]{1,24}|[a-z]{1,15}|[0-9.]{1,15}", re.ASCII)
-"""Ids of ours, words and addresses, which are most of what is logged and hold no secret: looked at no further."""
+_PLAIN = re.compile(
+    r"[0-9a-f]{1,24}|[a-z]{1,15}|[0-9.]{1,15}|[0-9-]{10}T[0-9:.]{8,15}Z|(?:/(?:[a-z]{1,15}|[0-9a-f]{24})){1,6}",
+    re.ASCII,
+)
+"""Ids of ours, words, addresses, times, and paths of ids and words: most of what is logged, looked at no further."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -75,6 +78,8 @@ def redact_text(text: str) -> str:
     Known are JSON Web Tokens, vendors' API keys, `Bearer …`, `token=…` in addresses, `"password": "…"` in JSON, and the
     password in `scheme://user:password@host`.
     """
+    if _PLAIN.fullmatch(text):
+        return text
     if len(text) > MAX_CHARS:
         text = f"{text[:MAX_CHARS]}… [cut, {len(text)} characters]"
     return _LOOKS_SECRET.sub(_replacement, text).encode("utf-8", "replace").decode()
@@ -119,7 +124,7 @@ def redact_value(name: str, value: object, depth: int = 0) -> object:
     if is_content_name(name):
         return _size(value)
     if isinstance(value, str):
-        return value if _PLAIN.fullmatch(value) else redact_text(value)
+        return redact_text(value)
     return _redact_other(value, depth)
 
 

@@ -12,11 +12,20 @@ from twinspeak.domain.ids import new_id
 from twinspeak.domain.memory import MOST_OWN, MOST_SHARED, Memory
 from twinspeak.persistence.conversation_tables import memories
 from twinspeak.persistence.db import Tx, as_dict
-from twinspeak.persistence.scope import SYSTEM, scoped
+from twinspeak.persistence.scope import SYSTEM, ScopedStatement, scoped
 from twinspeak.persistence.tables import users
 
 _COLUMNS = [memories.c[name] for name in Memory.__struct_fields__ if name != "author"]
 _NEWEST = (memories.c.updated.desc(), memories.c.id.desc())
+# Every turn asks these.
+_OWN = ScopedStatement(select(*_COLUMNS).order_by(*_NEWEST).limit(MOST_OWN * 2))
+_SHARED = ScopedStatement(
+    select(*_COLUMNS, users.c.fname, users.c.lname)
+    .join(users, users.c.id == memories.c.user_id)
+    .where(memories.c.shared.is_(True))
+    .order_by(*_NEWEST)
+    .limit(MOST_SHARED)
+)
 
 
 def readable(tx: Tx, scope: Scope) -> list[Memory]:
@@ -31,9 +40,7 @@ def readable(tx: Tx, scope: Scope) -> list[Memory]:
 def shared_in(tx: Tx, institution_id: str) -> list[Memory]:
     """Return what is shared in a twin, with the authors' names. That the caller is a member is his to check."""
     twin = Scope(user_id=None, institution_id=None, managed=frozenset({institution_id}))
-    chosen = select(*_COLUMNS, users.c.fname, users.c.lname).join(users, users.c.id == memories.c.user_id)
-    rows = tx.all(scoped(twin, chosen.where(memories.c.shared.is_(True)).order_by(*_NEWEST).limit(MOST_SHARED)))
-    return [_memory(row, author=f"{row.fname} {row.lname}".strip()) for row in rows]
+    return [_memory(row, author=f"{row.fname} {row.lname}".strip()) for row in tx.scoped(twin, _SHARED)]
 
 
 def administered(tx: Tx, scope: Scope, *, limit: int, offset: int) -> tuple[list[Memory], int]:
@@ -93,8 +100,7 @@ def remove(tx: Tx, scope: Scope, memory_id: str | None = None) -> int:
 
 
 def _own(tx: Tx, scope: Scope) -> list[Memory]:
-    rows = tx.all(scoped(scope, select(*_COLUMNS).order_by(*_NEWEST).limit(MOST_OWN * 2)))
-    return [_memory(row) for row in rows]
+    return [_memory(row) for row in tx.scoped(scope, _OWN)]
 
 
 def _make_sure_of_room(tx: Tx, scope: Scope, *, shared: bool) -> None:

@@ -12,6 +12,7 @@ from twinspeak.transports.http import errors
 from twinspeak.transports.http.access_log import AccessLog
 from twinspeak.transports.http.boundary import Boundary
 from twinspeak.transports.http.cors import AllowedOrigins, Cors
+from twinspeak.transports.http.route_index import RouteIndex
 from twinspeak.transports.http.safety import SafetyHeaders
 from twinspeak.transports.rest import (
     admin_accounts,
@@ -108,6 +109,7 @@ def build(
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours are logs and metrics enough
     )
     app.state.services = services
     app.state.documents = {}
@@ -117,6 +119,7 @@ def build(
     allowed = allowed or AllowedOrigins(services.edge.cors_origins, services.origins.allowed)
     if sockets is not None:
         app.mount(wire.SOCKETS_PATH, sockets)
+    app.router.middleware_stack = RouteIndex(app.routes, app.router.middleware_stack)
     # The last one added is the outermost: log > safety headers > CORS > boundary > routes.
     app.add_middleware(Boundary)
     app.add_middleware(Cors, origins=allowed)

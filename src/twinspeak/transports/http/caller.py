@@ -2,8 +2,7 @@
 
 from typing import Annotated, Any, cast
 
-from fastapi import Depends, Request, Security
-from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi import Depends, Request
 
 from twinspeak.domain.caller import Caller
 from twinspeak.domain.errors import AuthenticationRequired, InvalidToken
@@ -13,20 +12,6 @@ from twinspeak.transports.http import page_session
 from twinspeak.transports.services import services_of
 
 _MAX_TOKEN_CHARS = 4_096
-
-# For the API documents; the token itself is looked for below, in more places than these schemes can say.
-_IN_HEADER = APIKeyHeader(
-    name=wire.ACCESS_TOKEN,
-    scheme_name="accessToken",
-    description="The token that signing in returned. It comes before every other place.",
-    auto_error=False,
-)
-_AS_BEARER = HTTPBearer(
-    scheme_name="bearer",
-    bearerFormat="JWT",
-    description="The same token, as OpenAI's clients send it.",
-    auto_error=False,
-)
 
 
 async def token_of(request: Request, *, in_url: bool = False) -> str | None:
@@ -54,11 +39,7 @@ def _in_body(body: Any) -> str:
     return token.strip() if isinstance(token, str) else ""
 
 
-async def caller(
-    request: Request,
-    _in_header: Annotated[object, Security(_IN_HEADER)] = None,
-    _as_bearer: Annotated[object, Security(_AS_BEARER)] = None,
-) -> Caller:
+async def caller(request: Request) -> Caller:
     """Return the signed-in person; every later log record of this request names the person and the twin.
 
     Without a token, the cookie of the chat page counts. Raises AuthenticationRequired, InvalidToken, TokenExpired,
@@ -67,20 +48,12 @@ async def caller(
     return await _known(request, await token_of(request))
 
 
-async def token_holder(
-    request: Request,
-    _in_header: Annotated[object, Security(_IN_HEADER)] = None,
-    _as_bearer: Annotated[object, Security(_AS_BEARER)] = None,
-) -> Caller:
+async def token_holder(request: Request) -> Caller:
     """Do as `caller` does, but leave the cookie out: for routes that hand out tokens, which no script may have."""
     return await _known(request, await token_of(request), by_cookie=False)
 
 
-async def caller_by_url(
-    request: Request,
-    _in_header: Annotated[object, Security(_IN_HEADER)] = None,
-    _as_bearer: Annotated[object, Security(_AS_BEARER)] = None,
-) -> Caller:
+async def caller_by_url(request: Request) -> Caller:
     """Do as `caller` does, and take the token from the query too: for clients that cannot set headers."""
     return await _known(request, await token_of(request, in_url=True))
 

@@ -19,6 +19,7 @@ from twinspeak.transports.http.access import (
     SuperAdmin,
     access_of,
     administers,
+    documented,
 )
 from twinspeak.transports.http.body import BodyLimits, GatedRequest
 from twinspeak.transports.http.caller import SignedIn, SignedInByUrl, TokenHolder, caller, token_of
@@ -61,6 +62,7 @@ class GatedRoute(APIRoute):
             options["responses"] = {**schemas.failures(*schemas.BODY), **(options.get("responses") or {})}
         super().__init__(path, endpoint, **options)
         self.access = access_of(self.dependant)
+        self.openapi_extra = {**(self.openapi_extra or {}), **documented(self.access)}
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap the framework's handler: gate first, rate-limit headers last."""

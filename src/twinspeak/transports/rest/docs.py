@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.responses import HTMLResponse, Response
 
 from twinspeak import __version__
+from twinspeak.transports.http.access import SECURITY_SCHEMES
 from twinspeak.transports.http.routes import router
 from twinspeak.transports.rest import docs_page, examples
 
@@ -76,6 +77,7 @@ def document(app: FastAPI, *, administration: bool) -> dict[str, Any]:
                 if isinstance(context.route, APIRoute) and _administers(context.tags) == administration
             ],
         )
+        made.setdefault("components", {})["securitySchemes"] = SECURITY_SCHEMES
         kept[administration] = examples.fill_in(made)
     return kept[administration]
 
