@@ -102,11 +102,18 @@ class GuardedResolver(AbstractResolver):
 
 
 def guarded_session(
-    guard: Guard, names: Names, *, connect_s: float, limit: int, tls: ssl.SSLContext | None = None
+    guard: Guard,
+    names: Names,
+    *,
+    connect_s: float,
+    limit: int,
+    tls: ssl.SSLContext | None = None,
+    unpack: bool = True,
 ) -> aiohttp.ClientSession:
     """Return a session whose every connection is judged; what is asked of it must have passed `guard.parse` first.
 
-    No cookies, no proxy or netrc of the environment. `limit` bounds connections, 0 for no bound.
+    No cookies, no proxy or netrc of the environment. `limit` bounds connections, 0 for no bound; without `unpack` what
+    comes compressed stays so.
     """
     connector = aiohttp.TCPConnector(
         resolver=GuardedResolver(guard, names),
@@ -119,4 +126,5 @@ def guarded_session(
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_s, connect=None),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
+        auto_decompress=unpack,
     )

@@ -5,6 +5,7 @@ last letters or somebody's prompt.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -18,6 +19,7 @@ from twinspeak.providers.refusals import Refusal, failure_of, refusal_from
 
 _ERROR_BYTES = 65_536
 _ERROR_S = 5.0
+_WORD = re.compile(r"[A-Za-z_]{1,50}(?:[.:\[\]][A-Za-z_]{0,50}){0,4}")
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -69,11 +71,18 @@ async def _open(client: TrustedClient, endpoint: Endpoint, body: bytes) -> aioht
         "provider_refused",
         provider=endpoint.provider,
         status=refusal.status,
-        code=refusal.code,
-        kind=refusal.kind,
-        param=refusal.param,
+        code=_plain(refusal.code, endpoint),
+        kind=_plain(refusal.kind, endpoint),
+        param=_plain(refusal.param, endpoint),
     )
     raise failure_of(endpoint.provider, refusal)
+
+
+def _plain(word: str, endpoint: Endpoint) -> str:
+    """Return a word of the provider's vocabulary; nothing for what may be a key that it gives back."""
+    if not _WORD.fullmatch(word) or any(word in value for value in endpoint.headers.values()):
+        return ""
+    return word
 
 
 async def _refusal(response: aiohttp.ClientResponse) -> Refusal:
