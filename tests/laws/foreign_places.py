@@ -36,6 +36,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/user/assistant/{id}/like": {},
     "POST /api/user/assistant/{id}/clone": {},
     "POST /api/admin/assistants": {},
+    "POST /api/admin/aimodels": {},
+    "POST /api/admin/aimodel": {"name": "Mine", "client_library": "mistral_cli", "api_key": "a-key"},
+    "PUT /api/admin/aimodel/{id}": {"description": "Hm"},
     "PUT /api/user/institutionJoin": {"institution": NOWHERE, "referrer": NOWHERE},
     "POST /api/user/institutionSendInvite": {"email": "ada@example.org"},
     "PUT /api/user/userInstitution/{id}": {"favorite": True},
@@ -106,6 +109,12 @@ PLACES: dict[str, dict[str, str]] = {
     "POST /api/user/assistant/{id}/like": {"path id": "assistant"},
     "POST /api/user/assistant/{id}/clone": {"path id": "assistant"},
     "POST /api/admin/assistants": {"body institution": "twin"},
+    "POST /api/admin/aimodels": {"body institution": "twin"},
+    "POST /api/admin/aimodel": {"body institution": "twin"},
+    "GET /api/admin/aimodel/{id}": {"path id": "model"},
+    "PUT /api/admin/aimodel/{id}": {"path id": "model"},
+    "DELETE /api/admin/aimodel/{id}": {"path id": "model"},
+    "POST /api/admin/aimodel/{id}/test": {"path id": "model"},
     "PUT /api/user/me": {"body resetCodeId": "reset"},
     "DELETE /api/user/sessions/{sessionId}": {"path sessionId": "session"},
     "PUT /api/user/institutionJoin": {"body institution": "twin"},
@@ -163,6 +172,8 @@ SUPER_REACHES = {route for route in PLACES if any(path in route for path in _SUP
 """Where a super administrator does see what is others' (reference content 2.5 to 2.8): judged for everybody else."""
 UNDECLARED = {CHAT: {place for place in PLACES[CHAT] if place.startswith("header ")} | {"body model"}}
 """Places that a route reads by hand, so that no walk can see them; the tests of that face name each."""
+NOT_OURS = {"modelId"}
+"""What a vendor calls a model: no id of this server."""
 EVENTS = {"cancel_request": "turn", "cancel_streaming": "turn"}
 NO_IDS = {"register", "register_user", "REGISTER"}
 """Events that take tokens alone."""

@@ -29,6 +29,7 @@ from tests.laws.foreign_places import (
     EVENTS,
     FOR_EVERYBODY,
     NO_IDS,
+    NOT_OURS,
     PLACES,
     REST,
     SUPER_REACHES,
@@ -37,10 +38,11 @@ from tests.laws.foreign_places import (
 from tests.transports.socketio.clients import Tab, face, joined
 from tests.world import World, world
 from twinspeak.domain.access import ALL_VERBS
+from twinspeak.domain.ai_models import AiModel, OwnSecrets
 from twinspeak.domain.assistant import Assistant
 from twinspeak.domain.caller import Scope
 from twinspeak.domain.ids import new_id, new_uuid
-from twinspeak.persistence.repos import assistants, users
+from twinspeak.persistence.repos import ai_models, assistants, users
 from twinspeak.persistence.tables import memberships
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
@@ -103,6 +105,7 @@ async def owning(here: World, person: Person, gate: asyncio.Event) -> AsyncGener
             "reset": [profile["resetCodeId"]],
             "course": [course],
             "assistant": made,
+            "model": [await here.server.ground.db.write(lambda tx: _model(tx, here, profile))],
             "turn": [ended.turn_id, running.headers["x-turn-id"]],
             "record": [ended.turn_id, running.headers["x-turn-id"]],
             "branch": [ended.turn_id],
@@ -148,6 +151,15 @@ def _entitle(tx: Any) -> None:
     tx.run(update(memberships).values(entitlements=json.dumps(ALL_VERBS)))
 
 
+def _model(tx: Any, here: World, profile: dict[str, Any]) -> str:
+    """Give somebody's twin a model of its own."""
+    twin = profile["institution"]["_id"]
+    made = AiModel(id=new_id(), institution_id=twin, name=f"model-{profile['_id']}", has_key=True, created=1)
+    scope, secrets = Scope(user_id=profile["_id"], institution_id=twin), OwnSecrets(api_key="key")
+    ai_models.create(tx, scope, here.server.ground.secrets, made, secrets)
+    return made.id
+
+
 def _assistants(tx: Any, user_id: str, secret: str) -> list[str]:
     user = users.by_id(tx, user_id)
     assert user
@@ -181,6 +193,7 @@ UNKNOWN: dict[str, Any] = {
     "reset": new_uuid(),
     "course": 1_699_999_999_999,
     "assistant": new_id(),
+    "model": new_id(),
     "turn": new_id(),
     "record": new_id(),
     "branch": new_id(),
@@ -213,7 +226,7 @@ def _fields(annotation: Any, above: str = "") -> Iterator[str]:
             alias = info.validation_alias if isinstance(info.validation_alias, str) else info.alias or name
             inner = list(_fields(info.annotation, f"{above}{alias}."))
             yield from inner
-            if not inner and _ID.search(alias):
+            if not inner and _ID.search(alias) and alias not in NOT_OURS:
                 yield f"{above}{alias}"
     else:
         for part in get_args(annotation):

@@ -13,7 +13,7 @@ from tests.fakes import anthropic, bedrock
 from tests.fakes.speakers import KEY, SPEAKERS, Speaker
 from tests.fakes.upstream import STALL, Exchange, Reply, Step, Upstream
 from tests.providers.requests import SEARCH, request
-from twinspeak.app.compose import keys_of
+from twinspeak.app.models import keys_of
 from twinspeak.domain.errors import ProviderFailed
 from twinspeak.domain.events import ModelEvent, ModelStop, ModelText, ModelThinking, ModelToolDelta, StopReason
 from twinspeak.domain.turn import ModelRequest

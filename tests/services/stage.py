@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import insert, select, update
 
+from twinspeak.domain.ai_models import AiModel
 from twinspeak.domain.assistant import Assistant
 from twinspeak.domain.caller import Caller, Scope
 from twinspeak.domain.conversation import CourseRef
@@ -24,6 +25,7 @@ from twinspeak.persistence.scope import SYSTEM, ScopedStatement, scoped
 from twinspeak.persistence.tables import institutions as institution_table
 from twinspeak.persistence.tables import memberships as membership_table
 from twinspeak.persistence.tables import turns
+from twinspeak.providers.own import describe
 from twinspeak.services.asking import Resolver
 from twinspeak.services.auth import Auth, SignedIn
 from twinspeak.services.rate_limits import RateLimits, Rule
@@ -55,6 +57,9 @@ class Models:
         if not found:
             raise ModelUnavailable
         return found[0]
+
+    def describe(self, record: AiModel) -> ModelSpec:
+        return describe(record)
 
     def available(self) -> Sequence[ModelSpec]:
         return [model("local"), model("big", max_output=8_000), model("small", max_output=100)]

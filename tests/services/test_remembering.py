@@ -8,13 +8,17 @@ import pytest
 
 from tests.engine.fakes import MODEL
 from tests.services.stage import Here, Models, Stage
-from twinspeak.domain.caller import Caller
+from twinspeak.domain.ai_models import AiModel, OwnSecrets
+from twinspeak.domain.caller import Caller, scope_of
 from twinspeak.domain.conversation import DIGEST_HEAD, CourseRef
 from twinspeak.domain.errors import ProviderFailed
+from twinspeak.domain.ids import new_id
 from twinspeak.domain.models import ModelSpec
 from twinspeak.domain.turn import TurnPlan
 from twinspeak.engine import prompt, window
 from twinspeak.persistence.conversation_tables import summaries
+from twinspeak.persistence.repos import ai_models
+from twinspeak.persistence.secrets import SecretBox
 from twinspeak.persistence.tables import turns
 from twinspeak.services.conversations import Conversations
 from twinspeak.services.histories import Histories, HistoryFilter
@@ -28,12 +32,14 @@ class FakeWriter:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.models: list[ModelSpec] = []
         self.error: Exception | None = None
         self.gate: asyncio.Event | None = None
         self.entered = asyncio.Event()
 
     async def write(self, model: ModelSpec, system: str, text: str, *, plan: TurnPlan) -> str:
         self.asked.append(text)
+        self.models.append(model)
         self.entered.set()
         if self.gate is not None:
             await self.gate.wait()
@@ -95,6 +101,21 @@ async def test_a_twins_summary_model_sums_up_once_and_goes_on_from_there(stage: 
     assert "Question 3?" in writer.asked[1]
     assert "Question 8?" not in writer.asked[1]
     assert "In sum: Minutes 2 by small." in said(await next_plan(stage, caller))
+
+
+async def test_a_summary_is_written_by_the_twins_own_model_or_by_none(stage: Stage):
+    caller = await ada(stage, summary_model="small")
+    record = AiModel(id=new_id(), institution_id=caller.institution_id or "", name="small", created=1)
+    scope, box = scope_of(caller, caller.institution_id), SecretBox(["a-key-of-this-test-alone-" * 2])
+    await stage.db.write(lambda tx: ai_models.create(tx, scope, box, record, OwnSecrets(api_key="key")))
+    writer = FakeWriter()
+    keeper = Summaries(stage.db, Models(), writer)
+    await keeper.keep_up(await talk(stage, caller, 6))
+    assert [(model.record, model.id) for model in writer.models] == [(record.id, "small")]
+    off = msgspec.structs.replace(record, status="inactive")
+    await stage.db.write(lambda tx: ai_models.change(tx, scope, off, {}))
+    await keeper.keep_up(await talk(stage, caller, 4, first=6))
+    assert len(writer.models) == 1
 
 
 @pytest.mark.parametrize("fields", [{"compact_history": False}, {"summary_model": "gone"}])

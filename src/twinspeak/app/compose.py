@@ -6,10 +6,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
-from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from twinspeak.app.faces import Core, Faces, build
+from twinspeak.app.models import keys_of, open_models
 from twinspeak.app.offline import Ground
 from twinspeak.app.writing import ModelWriter
 from twinspeak.domain.clock import now_ms
@@ -25,12 +25,9 @@ from twinspeak.engine.registry import TurnRegistry
 from twinspeak.engine.tasks import Supervisor
 from twinspeak.identity.tokens import Tokens
 from twinspeak.knowledge.retrieve import VaultRetriever
-from twinspeak.providers.access import Access
-from twinspeak.providers.bedrock_auth import AwsAccess
-from twinspeak.providers.directory import Directory
 from twinspeak.providers.moderation import OpenAIJudge
-from twinspeak.providers.routing import Policy, Routing
-from twinspeak.providers.vendors import Keys, configured, moderation_endpoint
+from twinspeak.providers.own import Served
+from twinspeak.providers.vendors import moderation_endpoint
 from twinspeak.services.asking import Resolver
 from twinspeak.services.auth import Auth
 from twinspeak.services.erasure import Erasure
@@ -58,7 +55,7 @@ class Running:
 
     asgi: ASGIApp
     turns: TurnRegistry
-    models: Directory
+    models: Served
     metrics: Metrics
     drain: Callable[[], "asyncio.Task[None]"]
 
@@ -72,7 +69,7 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
     async with AsyncExitStack() as stack:
         client, fetcher = _ways_out(settings, stack)
         metrics, watchdog, background = Metrics(), Watchdog(), Supervisor("background")
-        models = _models(settings, client, metrics)
+        models = open_models(stack, client, settings, ground, metrics)
         store = TurnStore(ground.db, lease_s=settings.turn_lease_s, owner=new_id())
         limits = RateLimits()
         mailer = _mailer(settings)
@@ -158,38 +155,6 @@ def _measure(metrics: Metrics, watchdog: Watchdog, ground: Ground) -> None:
     metrics.watch_database("write", lambda: ground.db.stats().waiting_writes)
 
 
-def keys_of(settings: Settings) -> Keys:
-    """Return what the operator set to be let in at the vendors."""
-    return Keys(
-        openai=_access(settings.openai_api_key, settings.openai_base_url),
-        openai_wire=settings.openai_wire,
-        anthropic=_access(settings.anthropic_api_key, settings.anthropic_base_url),
-        gemini=_access(settings.gemini_api_key, settings.gemini_base_url),
-        xai=_access(settings.xai_api_key, settings.xai_base_url),
-        mistral=_access(settings.mistral_api_key, settings.mistral_base_url),
-        bedrock=_aws(settings),
-    )
-
-
-def _models(settings: Settings, client: TrustedClient, metrics: Metrics) -> Directory:
-    policy = Policy(
-        attempts=settings.provider_attempts,
-        budget_s=settings.provider_retry_budget_s,
-        at_once=settings.provider_at_once,
-        waiting=settings.provider_waiting,
-        patience_s=settings.provider_patience_s,
-        failures=settings.circuit_failures,
-        open_s=settings.circuit_open_s,
-        stall_s=settings.turn_first_token_s,
-    )
-    return Directory(
-        configured(client, keys_of(settings)),
-        routing=Routing(policy, metrics),
-        default_model=settings.default_model,
-        local_pace_ms=settings.local_pace_ms,
-    )
-
-
 def _judge(settings: Settings, client: TrustedClient) -> OpenAIJudge | None:
     """Return the vendor that judges beside the rules. Raises OperatorError when it has no key."""
     if settings.moderation != "openai":
@@ -212,20 +177,6 @@ def _mailer(settings: Settings) -> Mailer:
         security=settings.smtp_security,
     )
     return Mailer(server.deliver, settings.mail_from)
-
-
-def _aws(settings: Settings) -> AwsAccess:
-    chain = (settings.aws_access_key_id, settings.aws_profile, settings.aws_web_identity_token_file)
-    return AwsAccess(
-        region=settings.aws_region,
-        endpoint=settings.bedrock_endpoint_url,
-        bearer=settings.bedrock_api_key.get_secret_value() if settings.bedrock_api_key else "",
-        chain=any((*chain, settings.aws_container_credentials_uri)),
-    )
-
-
-def _access(key: SecretStr | None, base_url: str) -> Access:
-    return Access(api_key=key.get_secret_value() if key else "", base_url=base_url)
 
 
 def _limits(settings: Settings) -> TurnLimits:

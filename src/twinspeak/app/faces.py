@@ -5,14 +5,16 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 
+from twinspeak.app.models import model_guard
 from twinspeak.app.offline import Ground
 from twinspeak.egress.fetch import Fetcher
 from twinspeak.egress.mail import Mailer
 from twinspeak.engine.registry import TurnRegistry
 from twinspeak.engine.replay import log_of
 from twinspeak.identity.oidc import OidcClient
-from twinspeak.providers.directory import Directory
+from twinspeak.providers.own import Served
 from twinspeak.services.accounts import Accounts
+from twinspeak.services.ai_models import AiModels
 from twinspeak.services.api_keys import ApiKeys
 from twinspeak.services.asking import Resolver
 from twinspeak.services.assistants import Assistants
@@ -72,7 +74,7 @@ class Core:
     turns: TurnRegistry
     store: TurnStore
     resolver: Resolver
-    models: Directory
+    models: Served
     tools: Runner
     moderation: Moderation
     metrics: Metrics
@@ -139,7 +141,7 @@ def _services(settings: Settings, core: Core, hub: Hub, audience: Audience) -> S
         limits=core.limits,
         turns=core.turns,
         records=core.store,
-        models=core.models,
+        models=AiModels(db, core.ground.secrets, core.models, model_guard(settings), core.limits),
         origins=Origins(db),
         metrics=core.metrics,
         watchdog=core.watchdog,

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from twinspeak.app.compose import keys_of
+from twinspeak.app.models import keys_of
 from twinspeak.domain.models import ModelSpec
 from twinspeak.egress.client import TrustedClient
 from twinspeak.providers.directory import Directory

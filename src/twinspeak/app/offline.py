@@ -15,6 +15,7 @@ from twinspeak.knowledge.ingest import ingest_sync
 from twinspeak.knowledge.samples import samples
 from twinspeak.persistence import migrations
 from twinspeak.persistence.db import Database
+from twinspeak.persistence.repos import ai_models
 from twinspeak.persistence.secrets import SecretBox, load_or_create_secret, open_box
 from twinspeak.services import users
 from twinspeak.services.first_run import Administrator, first_run
@@ -85,6 +86,7 @@ def prepare(settings: Settings) -> Generator[Ground]:
         )
         secrets = _secrets(settings)
         db.write_sync(lambda tx: rotate_secrets(tx, secrets))
+        db.write_sync(lambda tx: ai_models.seal_again(tx, secrets))
         yield Ground(
             db=db,
             passwords=passwords,

@@ -226,7 +226,7 @@ class Rounds:
             messages=messages,
             tools=specs,
             output_limit=limit,
-            effort=plan.effort,
+            effort=plan.effort or plan.model.effort,
             sampling=plan.ask.sampling,
             question=plan.ask.question,
             passages=tuple(self._toolbox.passages),

@@ -4,6 +4,7 @@ Kinds of tenant table (`info={"tenant": kind}` in `tables.py`), for a scope with
 
     own     rows of this user in this institution           / rows of this user outside any institution
     vault   rows of this institution                        / rows of this user outside any institution
+    twin    rows of this institution                        / none
     shared  rows the system gives everybody (reading only), this institution's, and this user's personal ones
 
 A scope of managed institutions (administrators, `services.policy`) has all rows of those, whoever's, of each kind.
@@ -152,6 +153,8 @@ def _insert_owners(kind: str, variant: str, binds: _Binds) -> dict[str, BindPara
     institution = binds(INSTITUTION) if variant == "institution" else None
     if kind == "shared":
         return {"institution_id": institution, "owner_user_id": binds(USER)}
+    if kind == "twin":
+        return {"institution_id": institution}
     user = None if kind == "vault" and variant == "institution" else binds(USER)
     return {"institution_id": institution, "user_id": user}
 
@@ -168,6 +171,8 @@ def _conditions(source: Sql, kind: str, variant: str, binds: _Binds, *, writes: 
         if inside is not None:
             ways.append(and_(columns.scope == "institution", inside))
         return [or_(and_(*personal), *ways)] if ways else personal
+    if kind == "twin":
+        return [columns.institution_id.is_(None) if inside is None else inside]
     if inside is None:
         return [columns.institution_id.is_(None), columns.user_id == binds(USER)]
     return [inside] if kind == "vault" else [inside, columns.user_id == binds(USER)]

@@ -16,7 +16,7 @@ from sqlalchemy import (
     text,
 )
 
-from twinspeak.persistence import conversation_tables, credit_tables, identity_tables
+from twinspeak.persistence import conversation_tables, credit_tables, identity_tables, model_tables
 from twinspeak.persistence.columns import BIG_ID, WORDS_TYPE, metadata
 from twinspeak.persistence.columns import flag as _flag
 from twinspeak.persistence.columns import id_ as _id
@@ -380,5 +380,5 @@ chunks = _table(
 TENANT_TABLES: dict[str, Table] = {name: table for name, table in metadata.tables.items() if "tenant" in table.info}
 """What the hook in `scope.py` watches."""
 
-TABLES_ELSEWHERE = (conversation_tables, credit_tables, identity_tables)
+TABLES_ELSEWHERE = (conversation_tables, credit_tables, identity_tables, model_tables)
 """Modules that add to the same metadata: whoever has this one has all tables."""

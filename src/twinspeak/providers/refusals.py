@@ -88,6 +88,13 @@ _MESSAGES = {
     Cause.REQUEST: "The model provider did not accept the request. The server's operator must act.",
     Cause.OTHER: None,
 }
+_TWINS_OWN = {
+    Cause.QUOTA: "The account behind this model's key is used up. Whoever manages the digital twin must act.",
+    Cause.KEY: "The key of this model is not accepted. Whoever manages the digital twin must enter another.",
+    Cause.MODEL: "The server of this model does not know it. Whoever manages the digital twin must act.",
+    Cause.REQUEST: "The server of this model did not accept the request. Whoever manages the digital twin must act.",
+}
+"""Where a twin brought the model, what its people must do themselves."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -165,15 +172,15 @@ def refusal_in(payload: dict[str, Any], *, status: int = 0) -> Refusal:
     )
 
 
-def failure_of(provider: str, refusal: Refusal) -> ProviderFailed:
+def failure_of(provider: str, refusal: Refusal, *, own: bool = False) -> ProviderFailed:
     """Turn a refusal into the error that callers see: what to do, never the provider's own words.
 
-    Its cause is the refusal, as `Refused`.
+    Its cause is the refusal, as `Refused`. `own`: a twin brought the model.
     """
     wait = refusal.retry_after_s
     details: dict[str, Any] = {"provider": provider}
     failure = ProviderFailed(
-        _MESSAGES[refusal.cause],
+        (_TWINS_OWN if own else {}).get(refusal.cause, _MESSAGES[refusal.cause]),
         details={**details, "status": refusal.status} if refusal.status else details,
         retry_after_s=int(wait + 0.999) if wait is not None and refusal.transient else None,
         elsewhere=refusal.cause is not Cause.UNSAFE,

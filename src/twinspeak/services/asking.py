@@ -6,6 +6,7 @@ registered before it is resolved, so a sign-out is either seen here or ends the 
 
 import msgspec
 
+from twinspeak.domain.ai_models import AiModel
 from twinspeak.domain.assistant import Assistant
 from twinspeak.domain.caller import Caller, scope_of
 from twinspeak.domain.cascade import RagSwitches, Retrieval, choose_model, choose_retrieval
@@ -29,8 +30,9 @@ from twinspeak.domain.origins import allows
 from twinspeak.domain.people import User
 from twinspeak.domain.turn import Ask, Face, Fallback, Sampling, TurnPlan
 from twinspeak.persistence.db import Database, Tx
-from twinspeak.persistence.repos import assistants, memberships, memories, turns, users, wallets
+from twinspeak.persistence.repos import ai_models, assistants, memberships, memories, turns, users, wallets
 from twinspeak.persistence.repos.turns import Conversation
+from twinspeak.services.ai_models import spec_of
 from twinspeak.services.assistants import usable
 from twinspeak.services.auth import live_caller
 from twinspeak.services.ports import ModelCatalogue
@@ -78,7 +80,7 @@ class Resolver:
         """
         if ask.course is None:
             ask = msgspec.structs.replace(ask, course=self._new_course(ask))
-        found = await self._db.read(lambda tx: _look_up(tx, ask))
+        found = await self._db.read(lambda tx: _look_up(tx, ask, self._models.default_id))
         self._admit(ask, found.institution)
         if found.institution:
             self._limits.take(found.institution.id, self._twin_rule)
@@ -89,7 +91,7 @@ class Resolver:
 
         Raises what `resolve` raises but RateLimited.
         """
-        found = await self._db.read(lambda tx: _look_up(tx, ask))
+        found = await self._db.read(lambda tx: _look_up(tx, ask, self._models.default_id))
         self._admit(ask, found.institution)
         plan = self._plan(ask, found)
         pooled = plan.payer_institution_id
@@ -116,18 +118,13 @@ class Resolver:
 
     def _plan(self, ask: Ask, found: "_Found") -> TurnPlan:
         twin = found.institution
-        choice = choose_model(
-            assistant=found.assistant,
-            institution=twin,
-            default=self._models.default_id,
-            chat_completion=ask.face is Face.OPENAI,
-        )
+        choice = found.choice
         retrieval = _retrieval(ask, found)
         sampling = ask.sampling if twin and twin.chat_completion_openai_compat else Sampling()
         shown = twin is None or twin.display_thinking_details
         first, *others = (
             Fallback(model, _output_limit(choice, model, sampling), model.shows_thinking and shown)
-            for model in self._models_for(choice, twin, ask, retrieval)
+            for model in self._models_for(ask, found, retrieval)
         )
         return TurnPlan(
             ask=msgspec.structs.replace(ask, caller=found.caller, course=found.course, sampling=sampling),
@@ -151,25 +148,23 @@ class Resolver:
             may_locate=found.user.preferences.get("use_location") is True and (twin is None or twin.location_enabled),
         )
 
-    def _models_for(
-        self, choice: ModelChoice, twin: Institution | None, ask: Ask, retrieval: Retrieval
-    ) -> list[ModelSpec]:
+    def _models_for(self, ask: Ask, found: "_Found", retrieval: Retrieval) -> list[ModelSpec]:
         """Return the model that was chosen, then the twin's fall-backs, as far as they are there.
 
         One that no provider serves any more is what a fall-back is for, too. Raises ModelUnavailable when none is left.
         """
-        found: dict[str, ModelSpec] = {}
+        usable: dict[str, ModelSpec] = {}
         missing: list[ModelUnavailable] = []
-        for model_id in (choice.model_id, *(twin.fallback_models[:MOST_FALLBACKS] if twin else ())):
+        for name in found.wanted:
             try:
-                spec = self._models.spec(model_id)
+                spec = spec_of(self._models, name, found.own.get(name))
             except ModelUnavailable as error:
                 missing.append(error)
             else:
-                found.setdefault(spec.id, spec)
-        if not found:
+                usable.setdefault(spec.id, spec)
+        if not usable:
             raise missing[0]
-        first, *others = found.values()
+        first, *others = usable.values()
         wanted = () if retrieval.only else ask.attachments
         unread = next((file.media_type for file in wanted if file.media_type not in first.reads), None)
         if unread:
@@ -186,7 +181,11 @@ class Preview(msgspec.Struct, frozen=True):
 
 
 class _Found(msgspec.Struct, frozen=True):
-    """What the database said. `caller` is as of this read, with the twin of this request as the active one."""
+    """What the database said. `caller` is as of this read, with the twin of this request as the active one.
+
+    `wanted` names the models that may answer, first choice first; `own` holds the twin's records among them, by name:
+    they come before the server's models.
+    """
 
     caller: Caller
     user: User
@@ -195,9 +194,12 @@ class _Found(msgspec.Struct, frozen=True):
     course: CourseRef
     exchanges: tuple[Exchange, ...]
     memories: tuple[Memory, ...]
+    choice: ModelChoice
+    wanted: tuple[str, ...]
+    own: dict[str, AiModel]
 
 
-def _look_up(tx: Tx, ask: Ask) -> _Found:
+def _look_up(tx: Tx, ask: Ask, default_model: str) -> _Found:
     caller = live_caller(tx, ask.caller.session_id, ask.caller.user_id)
     user = users.by_id(tx, caller.user_id)
     if user is None:
@@ -214,11 +216,21 @@ def _look_up(tx: Tx, ask: Ask) -> _Found:
     exchanges: tuple[Exchange, ...] = ()
     if conversation is not None and ask.messages is None:
         exchanges = recalled(tx, scope, course, most_of(user, assistant), institution)
+    choice = choose_model(
+        assistant=assistant,
+        institution=institution,
+        default=default_model,
+        chat_completion=ask.face is Face.OPENAI,
+    )
+    wanted = (choice.model_id, *(institution.fallback_models[:MOST_FALLBACKS] if institution else ()))
     return _Found(
         caller=caller,
         user=user,
         institution=institution,
         assistant=assistant,
+        choice=choice,
+        wanted=wanted,
+        own=ai_models.named(tx, scope, wanted) if institution else {},
         course=msgspec.structs.replace(course, course_name=_course_name(ask, course, conversation)),
         exchanges=exchanges,
         memories=tuple(memories.readable(tx, scope)) if uses_memory(user) else (),

@@ -17,7 +17,6 @@ from twinspeak.domain.errors import (
     AdminRequired,
     Conflict,
     InvalidId,
-    ModelUnavailable,
     NotFound,
     OwnerRequired,
     SuperRequired,
@@ -30,6 +29,7 @@ from twinspeak.persistence.repos import cards as people
 from twinspeak.persistence.repos.cards import Cards
 from twinspeak.persistence.scope import SYSTEM
 from twinspeak.services import policy
+from twinspeak.services.ai_models import known
 from twinspeak.services.passwords import field
 from twinspeak.services.places import CURRENT, Place, scope_in
 from twinspeak.services.ports import ModelCatalogue
@@ -98,19 +98,28 @@ class Assistants:
         Raises Conflict (the name), AdminRequired (sharing), SuperRequired (everybody's), ValidationFailed, InvalidId,
         NotAMember.
         """
-        self._check_model(wish)
         if owner and owner != caller.user_id:
             raise _wrong("user", "can only be you")
         system = owner == "" and place is None
-        return await self._db.write(lambda tx: _create(tx, caller, wish, place, system=system))
+
+        def make(tx: Tx) -> str:
+            scope = _place(tx, caller, place, system=system)
+            _check_model(tx, self._models, scope.institution_id, wish)
+            return _create(tx, caller, wish, scope)
+
+        return await self._db.write(make)
 
     async def edit(self, caller: Caller, assistant_id: str, wish: Wish, *, whose: tuple[str, str] = ("", "")) -> None:
         """Change an assistant; status `deleted` deletes it. Raises as `get` and `create` do.
 
         `whose` are owner and twin as the client believes them to be: they cannot be changed.
         """
-        self._check_model(wish)
-        await self._db.write(lambda tx: _edit(tx, caller, assistant_id, wish, whose))
+
+        def change(tx: Tx) -> None:
+            listed = _edit(tx, caller, assistant_id, wish, whose)
+            _check_model(tx, self._models, listed.institution_id, wish)
+
+        await self._db.write(change)
 
     async def delete(self, caller: Caller, assistant_id: str) -> None:
         """Delete softly (reference 2.7): administrators what they own, super administrators whatever is no system's.
@@ -136,15 +145,6 @@ class Assistants:
         Raises AdminRequired and InvalidId.
         """
         return await self._db.read(lambda tx: _administered(tx, caller, wanted))
-
-    def _check_model(self, wish: Wish) -> None:
-        model = wish.fields.get("conversation_model")
-        if not model:
-            return
-        try:
-            self._models.spec(model)
-        except ModelUnavailable:
-            raise _wrong("conversationModel", "is no model of this server") from None
 
 
 def usable(listed: Listed, caller: Caller, disabled: frozenset[str]) -> bool:
@@ -248,11 +248,21 @@ def _get(tx: Tx, caller: Caller, assistant_id: str) -> Seen:
     return Seen(listed=_told(listed, caller), cards=people.of(tx, [listed]), may_edit=may_edit)
 
 
-def _create(tx: Tx, caller: Caller, wish: Wish, place: Place, *, system: bool) -> str:
+def _place(tx: Tx, caller: Caller, place: Place, *, system: bool) -> Scope:
     if system and not policy.is_super(caller):
         raise SuperRequired
-    scope = SYSTEM if system else scope_in(tx, caller, place)
-    sharing = Sharing.SYSTEM if system else _sharing(wish, Sharing.PERSONAL)
+    return SYSTEM if system else scope_in(tx, caller, place)
+
+
+def _check_model(tx: Tx, models: ModelCatalogue, institution_id: str | None, wish: Wish) -> None:
+    """Refuse a model that neither the assistant's twin nor the server has."""
+    model = wish.fields.get("conversation_model")
+    if model and not known(tx, models, institution_id, model):
+        raise _wrong("conversationModel", "is no model of this server or of the digital twin")
+
+
+def _create(tx: Tx, caller: Caller, wish: Wish, scope: Scope) -> str:
+    sharing = Sharing.SYSTEM if scope.system else _sharing(wish, Sharing.PERSONAL)
     _check_sharing(tx, caller, scope.institution_id, sharing, before=None)
     made = Assistant(id="", **wish.fields)
     if assistants.taken(tx, scope.user_id, scope.institution_id, made.name):
@@ -260,7 +270,7 @@ def _create(tx: Tx, caller: Caller, wish: Wish, place: Place, *, system: bool) -
     return assistants.create(tx, scope, sharing.value, made).id
 
 
-def _edit(tx: Tx, caller: Caller, assistant_id: str, wish: Wish, whose: tuple[str, str]) -> None:
+def _edit(tx: Tx, caller: Caller, assistant_id: str, wish: Wish, whose: tuple[str, str]) -> Listed:
     listed = _found(tx, caller, assistant_id)
     rights = _Rights(tx, caller)
     if not rights.may_edit(listed):
@@ -281,6 +291,7 @@ def _edit(tx: Tx, caller: Caller, assistant_id: str, wish: Wish, whose: tuple[st
     elif assistants.taken(tx, listed.owner_id, listed.institution_id, after.name, but=after.id):
         raise Conflict("There is an assistant by this name already.", param="name")
     assistants.edit(tx, after, sharing)
+    return listed
 
 
 def _sharing(wish: Wish, before: Sharing) -> Sharing:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from twinspeak.domain.ai_models import AiModel
 from twinspeak.domain.caller import TokenClaims
 from twinspeak.domain.mail import Mail
 from twinspeak.domain.models import ModelSpec
@@ -110,7 +111,7 @@ class Vault(Protocol):
 
 
 class ModelCatalogue(Protocol):
-    """`providers.directory.Directory`, as far as choosing a model goes."""
+    """`providers.own.Served`, as far as choosing a model goes."""
 
     @property
     def default_id(self) -> str:
@@ -121,6 +122,22 @@ class ModelCatalogue(Protocol):
         """Return a model that this server can call. Raises ModelUnavailable."""
         ...
 
+    def describe(self, record: AiModel) -> ModelSpec:
+        """Return a twin's own model as turns see it."""
+        ...
+
     def available(self) -> Sequence[ModelSpec]:
         """Return every model that a configured provider serves."""
+        ...
+
+
+class OwnModelCatalogue(ModelCatalogue, Protocol):
+    """`providers.own.Served`, as far as looking after twins' own models goes."""
+
+    def forget(self, record_id: str) -> None:
+        """Let go of a record's key: it was changed or deleted."""
+        ...
+
+    async def probe(self, model: ModelSpec) -> None:
+        """Ask a model for a word, within bounds. Raises ProviderFailed, ProviderTimeout, ModelUnavailable."""
         ...

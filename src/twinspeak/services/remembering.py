@@ -29,8 +29,9 @@ from twinspeak.domain.institution import Institution
 from twinspeak.domain.people import User
 from twinspeak.domain.turn import TurnPlan
 from twinspeak.persistence.db import Database, Tx
-from twinspeak.persistence.repos import branches, summaries, turns, users
+from twinspeak.persistence.repos import ai_models, branches, summaries, turns, users
 from twinspeak.persistence.repos.turns import Conversation
+from twinspeak.services.ai_models import spec_of
 from twinspeak.services.ports import ModelCatalogue, Writer
 
 _log = structlog.get_logger(__name__)
@@ -129,7 +130,8 @@ class Summaries:
         before, older = await self._db.read(lambda tx: _behind(tx, plan, scope))
         if len(older) < WORTH_SUMMING:
             return
-        model = self._models.spec(twin.summary_model)
+        own = await self._db.read(lambda tx: ai_models.named(tx, scope, [twin.summary_model]))
+        model = spec_of(self._models, twin.summary_model, own.get(twin.summary_model))
         # In the worst case a token is a sign; what of the oldest does not fit is left to the summary there was.
         room = max(2_000, model.context_window // 2)
         said = await self._writer.write(model, _ORDERS, _material(before, older, room), plan=plan)

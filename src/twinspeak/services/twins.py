@@ -13,7 +13,7 @@ from twinspeak.domain.access import ALL_VERBS, Verb
 from twinspeak.domain.administration import TwinRow
 from twinspeak.domain.caller import Actor, Caller
 from twinspeak.domain.clock import now_ms
-from twinspeak.domain.errors import InvalidId, ModelUnavailable, NotFound, SuperRequired, ValidationFailed
+from twinspeak.domain.errors import InvalidId, NotFound, SuperRequired, ValidationFailed
 from twinspeak.domain.ids import new_id, new_uuid, parse_id
 from twinspeak.domain.origins import ANY, origin_of
 from twinspeak.domain.people import STARTING_CREDITS, Membership
@@ -22,6 +22,7 @@ from twinspeak.persistence.repos import administration, people, reach
 from twinspeak.persistence.repos.administration import TwinFilter
 from twinspeak.services import audit, policy
 from twinspeak.services.administered import Page
+from twinspeak.services.ai_models import known
 from twinspeak.services.audit import Target
 from twinspeak.services.members import enrol
 from twinspeak.services.passwords import check_email, field
@@ -109,7 +110,7 @@ class Twins:
 
         Raises as `policy.require` does, ValidationFailed, SuperRequired (another status).
         """
-        self._check(changes)
+        _check(changes)
 
         def store(tx: Tx) -> tuple[str, list[str]]:
             twin = policy.require(tx, by.caller, Verb.INSTITUTIONS_EDIT, institution_id, param="institutionId")
@@ -118,6 +119,7 @@ class Twins:
             if "status" in merged and not policy.is_super(by.caller):
                 raise SuperRequired
             before = {name: row.fields[name] for name in merged}
+            _check_models(tx, self._models, twin, merged)
             if merged:
                 administration.change_twin(tx, twin, merged)
                 audit.note(tx, by, "institution.changed", _target(twin), before=before, after=merged)
@@ -130,10 +132,11 @@ class Twins:
 
     async def add(self, by: Actor, fields: Mapping[str, Any], account_id: str | None) -> TwinRow:
         """Add a twin to an account. Raises InvalidId, NotFound, SuperRequired (to no account), ValidationFailed."""
-        self._check(fields)
+        _check(fields)
 
         def store(tx: Tx) -> TwinRow:
             account = _account_to_add_to(tx, by.caller, account_id)
+            _check_models(tx, self._models, None, fields)
             return _add(tx, by, {**fields, "account_id": account}, action="institution.added")
 
         return await self._db.write(store)
@@ -178,30 +181,29 @@ class Twins:
         twin, members = await self._db.write(store)
         self._revocations.left(members, twin)
 
-    def _check(self, fields: Mapping[str, Any]) -> None:
-        """Raise ValidationFailed for values that no schema can judge."""
-        for column, name in _MODELS.items():
-            given = fields.get(column, ())
-            for model in [given] if isinstance(given, str) else given:
-                self._check_model(name, model)
-        contacts = [one.strip() for one in str(fields.get("contact_email", "")).split(",") if one.strip()]
-        if len(contacts) > MAX_CONTACTS:
-            raise _wrong("contactEmail", f"must have at most {MAX_CONTACTS} addresses")
-        for contact in contacts:
-            try:
-                check_email(contact)
-            except ValidationFailed:
-                raise _wrong("contactEmail", "must be e-mail addresses, parted by commas") from None
-        for url in fields.get("public_authorized_urls", ()):
-            if url != ANY and origin_of(url) is None:
-                raise _wrong("publicAuthorizedUrls", "must be web addresses")
 
-    def _check_model(self, name: str, model: str) -> None:
+def _check(fields: Mapping[str, Any]) -> None:
+    """Raise ValidationFailed for values that no schema can judge."""
+    contacts = [one.strip() for one in str(fields.get("contact_email", "")).split(",") if one.strip()]
+    if len(contacts) > MAX_CONTACTS:
+        raise _wrong("contactEmail", f"must have at most {MAX_CONTACTS} addresses")
+    for contact in contacts:
         try:
-            if model:
-                self._models.spec(model)
-        except ModelUnavailable:
-            raise _wrong(name, f"is no model that this server can call: {model[:100]}") from None
+            check_email(contact)
+        except ValidationFailed:
+            raise _wrong("contactEmail", "must be e-mail addresses, parted by commas") from None
+    for url in fields.get("public_authorized_urls", ()):
+        if url != ANY and origin_of(url) is None:
+            raise _wrong("publicAuthorizedUrls", "must be web addresses")
+
+
+def _check_models(tx: Tx, models: ModelCatalogue, twin: str | None, fields: Mapping[str, Any]) -> None:
+    """Raise ValidationFailed for a model that neither the server nor the twin (None: a new one) has."""
+    for column, name in _MODELS.items():
+        given = fields.get(column, ())
+        for model in [given] if isinstance(given, str) else given:
+            if model and not known(tx, models, twin, model):
+                raise _wrong(name, f"is no model that this digital twin can call: {model[:100]}")
 
 
 def _merged(row: TwinRow, changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class TurnTelemetry:
     def turn_fell_back(self, plan: TurnPlan, error: CodedError) -> None:
         """Count that the model of `plan` did not answer, and another one is asked."""
         provider = plan.model.provider
-        self._metrics.fallbacks.labels(provider=provider, code=error.code).inc()
+        self._metrics.fallbacks.labels(provider=plan.model.measured_as, code=error.code).inc()
         _log.warning("turn fell back", **_ids(plan), provider=provider, model=plan.model.id, error_code=error.code)
 
     def turn_ended(self, plan: TurnPlan, end: TurnEnd) -> None:
@@ -54,7 +54,7 @@ class TurnTelemetry:
         tell("turn ended", **{name: value for name, value in fields.items() if value is not None})
 
     def _measure(self, plan: TurnPlan, end: TurnEnd) -> None:
-        metrics, face, provider = self._metrics, plan.ask.face.value, plan.model.provider
+        metrics, face, provider = self._metrics, plan.ask.face.value, plan.model.measured_as
         metrics.turns.labels(state=end.state.value, face=face, provider=provider).inc()
         metrics.duration.labels(face=face, provider=provider).observe(max(0, end.duration_ms) / 1000)
         if end.first_token_ms is not None:

@@ -3,7 +3,7 @@
 The Protocols say no more than routes use, so a test stands in for a service with a few lines.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
@@ -11,12 +11,12 @@ from starlette.requests import HTTPConnection
 
 from twinspeak.domain.caller import Caller
 from twinspeak.domain.clock import monotonic
-from twinspeak.domain.models import ModelSpec
 from twinspeak.domain.turn import Ask, TurnRecord, TurnState
 from twinspeak.engine.log import TurnLog
 from twinspeak.engine.registry import TurnRegistry
 from twinspeak.engine.turn import Turn
 from twinspeak.services.accounts import Accounts
+from twinspeak.services.ai_models import AiModels
 from twinspeak.services.api_keys import ApiKeys
 from twinspeak.services.asking import Preview
 from twinspeak.services.assistants import Assistants
@@ -66,19 +66,6 @@ class KeptKey(Protocol):
     @property
     def openai_compat(self) -> bool:
         """Whether the turn's twin honours OpenAI's options now."""
-        ...
-
-
-class Models(Protocol):
-    """`providers.directory.Directory`, as far as listing goes."""
-
-    @property
-    def default_id(self) -> str:
-        """The server's own choice."""
-        ...
-
-    def available(self) -> Sequence[ModelSpec]:
-        """Return every model that a configured provider serves."""
         ...
 
 
@@ -189,7 +176,7 @@ class Services:
     limits: RateLimits
     turns: TurnRegistry
     records: TurnRecords
-    models: Models
+    models: AiModels
     origins: Origins
     metrics: Metrics
     watchdog: Watchdog

@@ -39,7 +39,7 @@ class FakeAuth:
 class FakeModels:
     default_id = "local"
 
-    def available(self) -> list[ModelSpec]:
+    async def usable(self, caller: Caller) -> list[ModelSpec]:
         return [
             ModelSpec("local", "local", "local", "Local", 8_000, 2_000, FREE, uses_passages=True),
         ]

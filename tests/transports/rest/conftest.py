@@ -78,7 +78,6 @@ async def house(stage: Stage) -> AsyncIterator[House]:
         limits=stage.limits,
         turns=turns,
         records=stage.turns,
-        models=Models(),
         origins=Origins(stage.db),
     )
     async with served(world) as client:

@@ -4,6 +4,7 @@ import openai
 
 from tests.transports.http.harness import World, served
 from tests.transports.rest.conftest import refusal
+from twinspeak.domain.caller import Caller
 from twinspeak.domain.credits import Price
 from twinspeak.domain.models import ModelSpec
 
@@ -11,7 +12,7 @@ from twinspeak.domain.models import ModelSpec
 class TwoModels:
     default_id = "local"
 
-    def available(self) -> list[ModelSpec]:
+    async def usable(self, caller: Caller) -> list[ModelSpec]:
         return [
             ModelSpec("gpt-x", "openai", "gpt-x", "GPT X", 400_000, 128_000, Price(), thinks=True),
             ModelSpec("local", "local", "local", "Local", 8_000, 2_000, Price(0, 0, 0), takes_tools=False),

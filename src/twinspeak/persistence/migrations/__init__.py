@@ -29,6 +29,7 @@ REVISIONS = (
     "0014",
     "0015",
     "0016",
+    "0017",
 )
 """Every revision there is, oldest first; a test compares with the scripts in `versions/`."""
 HEAD = REVISIONS[-1]

@@ -11,7 +11,8 @@ from twinspeak.transports.http.routes import SignedIn, router, services_of
 
 ROUTER = router("Models", failures=(401, 403))
 
-_TOKENS = 10_000
+TOKENS = 10_000
+"""What rates are shown for."""
 
 
 class CreditRates(BaseModel):
@@ -29,6 +30,7 @@ class Model(BaseModel):
     object: Literal["model"] = "model"
     created: int = Field(default=0, description="Always 0; OpenAI's clients expect the field.")
     owned_by: str = Field(examples=["local"], description="The provider.")
+    own: bool = Field(description="Whether the twin brought it, with a key of its own.")
     label: str = Field(examples=["Local (built in)"])
     default: bool = Field(description="Whether it is the server's own choice: the end of every cascade.")
     context_window: int = Field(serialization_alias="contextWindow", description="Tokens.")
@@ -40,7 +42,7 @@ class Model(BaseModel):
 
 
 class ModelList(BaseModel):
-    """Every model of every configured provider."""
+    """The twin's own models, and every model of every configured provider."""
 
     success: Literal[True] = True
     object: Literal["list"] = "list"
@@ -48,16 +50,17 @@ class ModelList(BaseModel):
 
 
 @ROUTER.get("/api/ai/models", summary="List the models you may use")
-async def list_models(request: Request, _caller: SignedIn) -> ModelList:
-    """Return what this server can call, the server's default marked."""
+async def list_models(request: Request, caller: SignedIn) -> ModelList:
+    """Return what your active twin can be set to: models of its own first, the server's default marked."""
     models = services_of(request).models
-    return ModelList(data=[_shown(spec, models.default_id) for spec in models.available()])
+    return ModelList(data=[_shown(spec, models.default_id) for spec in await models.usable(caller)])
 
 
 def _shown(spec: ModelSpec, default_id: str) -> Model:
     return Model(
         id=spec.id,
         owned_by=spec.provider,
+        own=bool(spec.record),
         label=spec.label,
         default=spec.id == default_id,
         context_window=spec.context_window,
@@ -71,5 +74,5 @@ def _shown(spec: ModelSpec, default_id: str) -> Model:
 
 def rates(price: Price) -> CreditRates:
     """Return rates as they are shown; they are kept in micro-credits a token."""
-    scale = _TOKENS / 1_000_000
+    scale = TOKENS / 1_000_000
     return CreditRates(input=price.input * scale, cached=price.cached * scale, completion=price.completion * scale)
