@@ -72,6 +72,12 @@ DELETE /api/user/assistant/{turn}                       404 404 404 404 404 404
 POST /api/user/assistant/{turn}/like                    404 404 404 404 404 404
 POST /api/user/assistant/{turn}/clone                   404 404 404 404 404 404
 POST /api/admin/assistants                              403 200 403 200 200 200
+POST /api/admin/aimodels                                403 200 403 200 200 200
+POST /api/admin/aimodel                                 403 404 403 404 200 409
+GET /api/admin/aimodel/{turn}                           403 404 403 404 404 404
+PUT /api/admin/aimodel/{turn}                           403 404 403 404 404 404
+DELETE /api/admin/aimodel/{turn}                        403 404 403 404 404 404
+POST /api/admin/aimodel/{turn}/test                     403 404 403 404 404 404
 POST /api/admin/users                                   403 200 403 200 200 200
 POST /api/admin/user                                    403 404 403 404 200 409
 GET /api/admin/user/{user}                              403 404 403 404 200 200

@@ -62,6 +62,8 @@ BODIES: dict[str, Any] = {
     "PUT /api/user/memory/{turn}": {"value": "X"},
     "POST /api/user/assistant": {"name": "{mail}"},
     "PUT /api/user/assistant/{turn}": {"description": "X"},
+    "POST /api/admin/aimodel": {"institution": "{twin}", "name": "M", "client_library": "mistral_cli", "api_key": "k"},
+    "PUT /api/admin/aimodel/{turn}": {"description": "X"},
     "POST /api/admin/user": {"email": "new-{mail}", "institution": "{twin}"},
     "PUT /api/admin/user/{user}": {"fname": "X"},
     "PUT /api/admin/users/bulk-status": {"ids": ["{user}"], "status": "active"},
