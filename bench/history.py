@@ -10,19 +10,16 @@ import argparse
 import asyncio
 import json
 import random
-import shutil
-import tempfile
 import time
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from bench.databases import fresh
 from bench.seeding import Seeded, seed
 from twinspeak.domain.caller import Caller
 from twinspeak.domain.ids import new_id
 from twinspeak.persistence.db import Database
-from twinspeak.persistence.migrations import migrate
 from twinspeak.services.conversations import Conversations
 from twinspeak.services.histories import Histories, HistoryFilter
 from twinspeak.transports.rest import render
@@ -43,8 +40,7 @@ def main() -> None:
     options = parser.parse_args()
     figures: dict[str, Any] = {"records": options.records}
     for kind in options.databases.split(","):
-        with _database(kind) as url:
-            migrate(url)
+        with fresh(kind) as url:
             began = time.monotonic()
             seeded = seed(url, records=options.records, own=min(OWN, options.records))
             print(f"{kind}: {options.records} records seeded in {time.monotonic() - began:.0f} s", flush=True)
@@ -52,24 +48,6 @@ def main() -> None:
             _print(kind, figures[kind])
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def _database(kind: str) -> Generator[str]:
-    folder = Path(tempfile.mkdtemp(prefix="twinspeak-history-"))
-    try:
-        if kind == "sqlite":
-            yield f"sqlite:///{folder / 'twinspeak.sqlite3'}"
-        else:
-            from tests.databases import server
-
-            started = server(folder / "data")
-            try:
-                yield str(started.get_uri())
-            finally:
-                started.cleanup()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _measure(url: str, seeded: Seeded) -> dict[str, dict[str, float]]:

@@ -42,7 +42,7 @@ class Seeded:
 def seed(url: str, *, records: int, own: int) -> Seeded:
     """Fill an empty database: one twin, its members, `records` turns evenly in time, `own` of them one person's."""
     draw = random.Random(11)  # noqa: S311 -- a benchmark
-    vocabulary = _vocabulary(draw)
+    vocabulary = vocabulary_of(draw)
     engine = make_engine(parse_url(url), read_only=False)
     try:
         with engine.begin() as connection:
@@ -85,7 +85,8 @@ def _write(connection: Connection, batch: list[dict[str, Any]]) -> None:
         fulltext.index(tx, row["number"], row["user_id"], row["question"], row["output"])
 
 
-def _vocabulary(draw: random.Random) -> list[str]:
+def vocabulary_of(draw: random.Random) -> list[str]:
+    """Return invented words, all different."""
     pieces = [a + b for a in "bcdfghklmnprstvz" for b in "aeiou"]
     found: dict[str, None] = {}
     while len(found) < WORDS:

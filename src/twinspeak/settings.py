@@ -81,6 +81,18 @@ class Settings(BaseSettings):
     body_timeout_s: float = Field(default=20, gt=0, le=600)
     drain_s: float = Field(default=10, ge=0, le=600)
 
+    read_memory_bytes: int = Field(default=1_500_000_000, ge=300_000_000)
+    read_cpu_s: int = Field(default=120, ge=1, le=36_000)
+    read_timeout_s: float = Field(default=600, gt=0, le=36_000)
+    read_max_chars: int = Field(default=20_000_000, ge=1_000, le=100_000_000)
+    read_max_rows: int = Field(default=200_000, ge=1_000)
+    read_max_expanded_bytes: int = Field(default=1_000_000_000, ge=1_000_000)
+    archive_members: int = Field(default=1_000, ge=1, le=100_000)
+    archive_depth: int = Field(default=2, ge=0, le=10)
+    ocr_languages: str = Field(default="eng", pattern=r"^[A-Za-z_]+(\+[A-Za-z_]+)*$")
+    chunk_chars: int = Field(default=900, ge=200, le=8_000)
+    chunk_parent_chars: int = Field(default=3_600, ge=200, le=32_000)
+
     trusted_proxies: Words = ()
     cors_origins: Words = ()
     egress_allow: Words = ()

@@ -1,71 +1,84 @@
-"""Documents to chunks: pieces small enough to cite, cut where the writer paused.
+"""Blocks to chunks: pieces small enough to cite, cut where the writer paused.
 
-Pure functions. A chunk never crosses a heading, holds whole paragraphs where they fit and whole sentences where those
-fit. No word is lost, repeated or reordered (a law of tests/knowledge/test_chunk.py), so a chunk can be quoted as it is.
+Pure functions. A chunk never crosses a heading, a page, a slide or a sheet; it holds whole paragraphs where they fit
+and whole sentences where those fit. No word is lost, repeated or reordered (a law of tests/knowledge/test_chunk.py), so
+a chunk can be quoted as it is; only the names of a table's columns stand over each piece of it.
 """
 
 import re
-import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
-TARGET_CHARS = 900
-"""A chunk is closed when the next piece would take it past this: about 200 tokens, several of which fit a prompt."""
+from twinspeak.domain.locator import NOWHERE, Locator
+from twinspeak.knowledge.document import Block
+from twinspeak.knowledge.formats import markdown
+from twinspeak.knowledge.formats.words import clean
 
-_LONGEST_HEADING = 200
-_HEADING = re.compile(r"(#{1,6})[ \t]+(.+?)(?:[ \t]+#*)?[ \t]*")
-_UNDERLINE = re.compile(r"(=+|-{3,})[ \t]*")
-_FENCE = re.compile(r"[ ]{0,3}(```|~~~)")
 _SENTENCE_END = re.compile(r"(?:[.!?\u2026][\"'\u2019\u201d)\]]*(?=\s)|[\u3002\uff01\uff1f])")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(])(?:[A-Za-z]|e\.g|i\.e|etc|vs|cf|ca|approx|no|fig|vol|pp|mr|mrs|ms|dr|prof|st|jr|sr|inc|ltd|co)\.$",
     re.IGNORECASE,
 )
-_STRUCTURE = re.compile(r"[ ]{0,3}(?:[-*+|>]|\d+[.)][ ]|```|~~~)")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u0085\ufeff\ud800-\udfff]")
+_LONGEST_ABBREVIATION = 12
+_FAR_S = 120
+
+
+class Sizes(msgspec.Struct, frozen=True):
+    """How large pieces are, in characters.
+
+    A chunk is closed when the next piece would take it past `chunk`: 900 are about 200 tokens, several of which fit a
+    prompt; the vendor's own are 8,000. Chunks of one section share a parent of at most about `parent`.
+    """
+
+    chunk: int = 900
+    parent: int = 3_600
 
 
 class Chunk(msgspec.Struct, frozen=True, gc=False):
-    """A piece of a document. `position` counts from 0; `section` is its headings, outermost first, joined by ` > `."""
+    """A piece of a document. `position` counts from 0; `section` is its headings, outermost first, joined by ` > `.
+
+    Chunks with the same `parent` follow one another in one section: joined by blank lines they are its text.
+    """
 
     position: int
     section: str
     text: str
+    locator: Locator = NOWHERE
+    parent: int = 0
 
 
-class _Block(msgspec.Struct, frozen=True, gc=False):
-    """A paragraph, a list or a fenced block, and the headings it stands under."""
+class _Piece(msgspec.Struct):
+    """A chunk in the making; `rows` is its text without the names of columns."""
 
     section: str
-    text: str
+    locator: Locator
+    lead: str
+    rows: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.lead}\n{self.rows}" if self.lead else self.rows
 
 
-def clean(text: str) -> str:
-    """Return `text` in Unicode NFC with plain line ends and without characters that no database takes.
+def chunk(blocks: Iterable[Block], sizes: Sizes = Sizes()) -> list[Chunk]:  # noqa: B008 - it is frozen
+    """Cut blocks into chunks of at most `sizes.chunk` characters. Headings without text give none."""
+    found: list[Chunk] = []
+    parent = length = 0
+    for piece in _packed(blocks, sizes.chunk):
+        before = found[-1] if found else None
+        if before is not None:
+            same = before.section == piece.section and before.locator.shares_unit(piece.locator)
+            if not same or length + len(piece.text) > sizes.parent:
+                parent, length = parent + 1, 0
+        length += len(piece.text)
+        found.append(Chunk(len(found), piece.section, piece.text, piece.locator, parent))
+    return found
 
-    Lone surrogates, NUL and other control characters go; tabs stay.
-    """
-    plain = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
-    return unicodedata.normalize("NFC", _CONTROL.sub("", plain))
 
-
-def split(text: str, *, target_chars: int = TARGET_CHARS) -> list[Chunk]:
-    """Cut Markdown or plain text into chunks of at most `target_chars` characters.
-
-    A document that has headings but no text gives no chunks.
-    """
-    packed: list[tuple[str, str]] = []
-    for block in _blocks(clean(text)):
-        joint = "\n\n"
-        for piece, next_joint in _fit(block.text, target_chars):
-            section, so_far = packed[-1] if packed else ("", "")
-            if packed and section == block.section and len(so_far) + len(joint) + len(piece) <= target_chars:
-                packed[-1] = (section, so_far + joint + piece)
-            else:
-                packed.append((block.section, piece))
-            joint = next_joint
-    return [Chunk(position, section, piece) for position, (section, piece) in enumerate(packed)]
+def split(text: str, *, target_chars: int = Sizes().chunk) -> list[Chunk]:
+    """Cut Markdown or plain text into chunks of at most `target_chars` characters."""
+    return chunk(markdown.blocks(clean(text)), Sizes(chunk=target_chars))
 
 
 def sentences(text: str) -> list[str]:
@@ -73,77 +86,71 @@ def sentences(text: str) -> list[str]:
     found: list[str] = []
     start = 0
     for match in _SENTENCE_END.finditer(text):
-        candidate = text[start : match.end()]
-        if _ABBREVIATION.search(candidate) or not candidate.strip():
+        end = match.end()
+        if _ABBREVIATION.search(text[max(start, end - _LONGEST_ABBREVIATION) : end]):
             continue
-        found.append(candidate.strip())
-        start = match.end()
+        sentence = text[start:end].strip()
+        if sentence:
+            found.append(sentence)
+            start = end
     rest = text[start:].strip()
     return [*found, rest] if rest else found
 
 
-def _blocks(text: str) -> Iterator[_Block]:
-    headings: list[tuple[int, str]] = []
-    lines: list[str] = []
-    fence = ""
-
-    def block() -> Iterator[_Block]:
-        if any(line.strip() for line in lines):
-            yield _Block(" > ".join(title for _, title in headings), "\n".join(lines).strip("\n").rstrip())
-        lines.clear()
-
-    for line in text.split("\n"):
-        fence_here = _FENCE.match(line)
-        if fence:
-            lines.append(line)
-            fence = "" if fence_here and fence_here[1] == fence else fence
-            continue
-        heading = _heading(line, lines)
-        if heading:
-            if _UNDERLINE.fullmatch(line):
-                lines.pop()
-            yield from block()
-            headings = [*(held for held in headings if held[0] < heading[0]), heading]
-        elif not line.strip():
-            yield from block()
-        else:
-            lines.append(line)
-            fence = fence_here[1] if fence_here else ""
-    yield from block()
+def _packed(blocks: Iterable[Block], most: int) -> Iterator[_Piece]:
+    """Yield the pieces, as full as they get."""
+    held: _Piece | None = None
+    for block in blocks:
+        section = " > ".join(block.headings)
+        lead = block.lead[: most // 3].strip()
+        room = most - len(lead) - 1 if lead else most
+        joint = "\n" if lead else "\n\n"
+        for words, next_joint in _fit(block, room):
+            fits = held is not None and len(held.rows) + len(joint) + len(words) <= room
+            if held is not None and fits and _together(held, block, section, lead):
+                held.rows += joint + words
+            elif words.strip():
+                if held is not None:
+                    yield held
+                held = _Piece(section, block.locator, lead, words)
+            joint = next_joint
+    if held is not None:
+        yield held
 
 
-def _heading(line: str, before: list[str]) -> tuple[int, str] | None:
-    """Return (level, title) if `line` is a heading, or underlines the single line `before` it."""
-    hashes = _HEADING.fullmatch(line)
-    if hashes:
-        return len(hashes[1]), hashes[2][:_LONGEST_HEADING]
-    if len(before) == 1 and _UNDERLINE.fullmatch(line):
-        return (1 if line[0] == "=" else 2), before[0].strip()[:_LONGEST_HEADING]
-    return None
+def _together(held: _Piece, block: Block, section: str, lead: str) -> bool:
+    """Whether a block goes into a chunk that is begun: a place cited is a place near by, in time as on pages."""
+    before, here = held.locator, block.locator
+    if here.point == "t" and here.at - before.at > _FAR_S:
+        return False
+    return held.section == section and held.lead == lead and before.shares_unit(here)
 
 
-def _fit(text: str, most: int) -> Iterator[tuple[str, str]]:
-    """Cut `text` into (piece, what parts it from the next), each piece at most `most` characters.
+def _fit(block: Block, most: int) -> Iterator[tuple[str, str]]:
+    """Cut a block into (piece, what parts it from the next), each piece at most `most` characters.
 
     Whole if it fits; else lists, tables and code by their lines, prose by its sentences; else by words; else anywhere.
     """
-    if len(text) <= most:
-        yield text, "\n"
+    if len(block.text) <= most:
+        yield block.text, "\n"
         return
-    structured = _STRUCTURE.match(text)
-    for part in text.split("\n") if structured else sentences(text):
+    for part in block.text.split("\n") if block.lines else sentences(block.text):
         if len(part) <= most:
-            yield part, "\n" if structured else " "
+            yield part, "\n" if block.lines else " "
         else:
             yield from ((piece, " ") for piece in _by_words(part, most))
 
 
 def _by_words(text: str, most: int) -> Iterator[str]:
-    rest = text
-    while len(rest) > most:
-        space = max(rest.rfind(" ", 1, most + 1), rest.rfind("\n", 1, most + 1))
-        cut = space if space > 0 else most
-        yield rest[:cut].rstrip()
-        rest = rest[cut:].lstrip()
-    if rest:
-        yield rest
+    start = 0
+    end = len(text.rstrip())
+    while end - start > most:
+        space = max(text.rfind(" ", start + 1, start + most + 1), text.rfind("\n", start + 1, start + most + 1))
+        cut = space if space > start else start + most
+        if text[start:cut].strip():
+            yield text[start:cut].rstrip()
+        start = cut
+        while start < end and text[start].isspace():
+            start += 1
+    if start < end:
+        yield text[start:end]
