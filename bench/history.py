@@ -45,7 +45,7 @@ def main() -> None:
             seeded = seed(url, records=options.records, own=min(OWN, options.records))
             print(f"{kind}: {options.records} records seeded in {time.monotonic() - began:.0f} s", flush=True)
             figures[kind] = asyncio.run(_measure(url, seeded))
-            _print(kind, figures[kind])
+            print_table(kind, figures[kind], TARGETS)
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
@@ -77,16 +77,17 @@ async def _measure(url: str, seeded: Seeded) -> dict[str, dict[str, float]]:
             "search, no such word": lambda: shown(HistoryFilter(limit=20, search="zzyzx")),
             "conversations": lambda: conversations.list(caller),
         }
-        return {name: await _timed(ask) for name, ask in asked.items()}
+        return {name: await timed(ask) for name, ask in asked.items()}
     finally:
         db.close()
 
 
-async def _timed(ask: Callable[[], Awaitable[object]]) -> dict[str, float]:
+async def timed(ask: Callable[[], Awaitable[object]], rounds: int = ROUNDS) -> dict[str, float]:
+    """Return milliseconds of doing something again and again, one after the other."""
     for _ in range(5):
         await ask()
     taken: list[float] = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         began = time.perf_counter()
         await ask()
         taken.append((time.perf_counter() - began) * 1000)
@@ -94,9 +95,10 @@ async def _timed(ask: Callable[[], Awaitable[object]]) -> dict[str, float]:
     return {"p50": round(taken[len(taken) // 2], 2), "p95": round(taken[int(len(taken) * 0.95)], 2)}
 
 
-def _print(kind: str, figures: dict[str, dict[str, float]]) -> None:
+def print_table(kind: str, figures: dict[str, dict[str, float]], targets: dict[str, float]) -> None:
+    """Print a line for each thing that was timed; `targets` by how its name begins."""
     for name, times in figures.items():
-        target = next((limit for word, limit in TARGETS.items() if name.startswith(word)), None)
+        target = next((limit for word, limit in targets.items() if name.startswith(word)), None)
         verdict = "" if target is None else f"  <= {target:.0f} ms: {'met' if times['p95'] <= target else 'MISSED'}"
         print(f"{kind:11} {name:28} p50 {times['p50']:8.2f}  p95 {times['p95']:8.2f} ms{verdict}", flush=True)
 

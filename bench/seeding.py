@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 
 from twinspeak.domain.ids import new_id, new_uuid
 from twinspeak.persistence import fulltext
@@ -28,6 +28,15 @@ APART_MS = 20_000
 
 
 @dataclass(frozen=True)
+class Members:
+    """A twin, its people, and the wallet that pays for them."""
+
+    people: list[str]
+    twin: str
+    wallet: str
+
+
+@dataclass(frozen=True)
 class Seeded:
     """Whose records to look for, and what is in them."""
 
@@ -46,18 +55,14 @@ def seed(url: str, *, records: int, own: int) -> Seeded:
     engine = make_engine(parse_url(url), read_only=False)
     try:
         with engine.begin() as connection:
-            members = _members(connection)
-        people, twin, _ = members
+            members = members_of(connection)
+        people, twin = members.people, members.twin
         rows = _turns(draw, vocabulary, members, records, max(1, records // own))
         for batch in iter(lambda: list(itertools.islice(rows, TOGETHER)), []):
             with engine.begin() as connection:
                 _write(connection, batch)
+        finished(engine)
         with engine.connect() as connection:
-            if url.startswith("sqlite"):
-                connection.exec_driver_sql("ANALYZE")
-            else:
-                connection.commit()
-                connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM ANALYZE")
             mine = connection.execute(
                 select(turns.c.course_id, turns.c.created).where(
                     turns.c.user_id == people[0], turns.c.institution_id == twin
@@ -94,7 +99,18 @@ def vocabulary_of(draw: random.Random) -> list[str]:
     return list(found)
 
 
-def _members(connection: Connection) -> tuple[list[str], str, str]:
+def finished(engine: Engine) -> None:
+    """Have the database look at what it has."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("ANALYZE")
+        else:
+            connection.commit()
+            connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM ANALYZE")
+
+
+def members_of(connection: Connection) -> Members:
+    """Add a twin and its people."""
     account, twin, wallet = new_id(), new_id(), new_id()
     connection.execute(insert(accounts).values(id=account, name="Bench", created=BEGAN))
     connection.execute(
@@ -107,15 +123,15 @@ def _members(connection: Connection) -> tuple[list[str], str, str]:
         for one in people
     ]
     connection.execute(insert(users), rows)
-    return people, twin, wallet
+    return Members(people, twin, wallet)
 
 
 def _turns(
-    draw: random.Random, vocabulary: list[str], members: tuple[list[str], str, str], records: int, every: int
+    draw: random.Random, vocabulary: list[str], members: Members, records: int, every: int
 ) -> Iterator[dict[str, Any]]:
     # As in any language: the n-th word comes about 1/n as often as the first.
     weights = list(itertools.accumulate(1 / (place + 2) for place in range(len(vocabulary))))
-    people, twin, wallet = members
+    people, twin, wallet = members.people, members.twin, members.wallet
     asked: dict[str, int] = {}
     for number in range(records):
         person = people[0] if number % every == 0 else draw.choice(people[1:])

@@ -174,8 +174,12 @@ def mistakes(database: Path) -> list[str]:
         "transfer does not sum to zero": """
             SELECT transfer_id FROM ledger_entries GROUP BY transfer_id HAVING sum(amount) <> 0""",
         "charged twice": """
-            SELECT turn_id FROM ledger_entries JOIN wallets w ON w.id = wallet_id
-            WHERE w.kind <> 'system' AND turn_id IS NOT NULL GROUP BY turn_id HAVING count(*) > 1""",
+            SELECT turn_id FROM ledger_entries e JOIN wallets w ON w.id = wallet_id WHERE w.kind <> 'system'
+            AND turn_id IS NOT NULL GROUP BY turn_id, e.kind HAVING count(*) > 1""",
+        "used another sum than was paid": """
+            SELECT 'credits' WHERE (SELECT coalesce(sum(credits), 0) FROM usage_people WHERE grain = 'month') <>
+            (SELECT coalesce(-sum(amount), 0) FROM ledger_entries e JOIN wallets w ON w.id = wallet_id
+            WHERE w.kind <> 'system' AND turn_id IS NOT NULL)""",
         "the record says another charge": """
             SELECT t.id FROM turns t WHERE t.credits <> coalesce((SELECT -sum(amount) FROM ledger_entries e
             JOIN wallets w ON w.id = e.wallet_id WHERE e.turn_id = t.id AND w.kind <> 'system'), 0)""",

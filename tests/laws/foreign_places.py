@@ -52,6 +52,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT /api/admin/users/bulk-status": {"status": "inactive"},
     "PUT /api/admin/userInstitution/{userId}": {"status": "inactive"},
     "POST /api/admin/userInstitutions/enroll": {"users": [NOWHERE], "accountType": "user"},
+    "POST /api/admin/history/{id}/refund": {"note": "Sorry"},
+    "POST /api/admin/usage": {"by": "user"},
+    "POST /api/admin/histories/charts/timeline": {"granularity": "day", "range": -7, "dimension": "credits"},
+    "POST /api/admin/histories/charts/totals": {"range": -7, "dimension": "count"},
+    "POST /api/admin/histories/charts/users": {"granularity": "day", "range": -7},
+    "POST /api/admin/histories/charts/user-stats": {"granularity": "day"},
+    "POST /api/admin/histories/charts/user-stats/export": {"granularity": "day"},
     "POST /api/admin/institution/{id}/credits": {"credits": 1, "note": "Gift"},
     "POST /api/admin/account/{id}/credits": {"credits": 1, "note": "Gift"},
     "PUT /api/admin/accountInstitution/{id}": {"credits": 1, "institutionId": NOWHERE},
@@ -150,6 +157,23 @@ PLACES: dict[str, dict[str, str]] = {
     "POST /api/admin/userInstitutions/eligible": {"body institution": "twin"},
     "POST /api/admin/userInstitutions/enroll": {"body institution": "twin"},
     "POST /api/admin/userInstitutions/bulk-delete": {"body ids": "membership"},
+    "POST /api/admin/history/{id}/refund": {"path id": "record"},
+    "GET /api/admin/usage-limits": {
+        "query userId": "user",
+        "query institutionId": "twin",
+        "query instanceId": "twin",
+        "query accountId": "account",
+    },
+    "POST /api/admin/usage": {"body institution": "twin"},
+    "POST /api/admin/histories": {"body institution": "twin", "body assistant": "assistant"},
+    "POST /api/admin/histories/export": {"body institution": "twin", "body assistant": "assistant"},
+    "GET /api/admin/history/{historyId}": {"path historyId": "record"},
+    "POST /api/admin/histories/charts/timeline": {"body institution": "twin"},
+    "POST /api/admin/histories/charts/totals": {"body institution": "twin"},
+    "POST /api/admin/histories/charts/users": {"body institution": "twin"},
+    "POST /api/admin/histories/charts/model-distribution": {"body institution": "twin"},
+    "POST /api/admin/histories/charts/user-stats": {"body institution": "twin"},
+    "POST /api/admin/histories/charts/user-stats/export": {"body institution": "twin"},
     "POST /api/admin/institution/{id}/credits": {"path id": "twin"},
     "POST /api/admin/account/{id}/credits": {"path id": "account"},
     "PUT /api/admin/accountInstitution/{id}": {"path id": "account", "body institutionId": "twin"},
@@ -167,6 +191,12 @@ PLACES: dict[str, dict[str, str]] = {
     "POST /api/admin/ssoProvider/{id}/test": {"path id": "provider"},
 }
 """Route -> place -> kind of id."""
+BESIDE: dict[str, dict[str, str]] = {
+    "GET /api/admin/usage-limits query userId": {"institutionId": "twin"},
+    "GET /api/admin/usage-limits query institutionId": {"userId": "user"},
+    "GET /api/admin/usage-limits query instanceId": {"userId": "user"},
+}
+"""By route and place: what of the caller's own a query has beside it."""
 _SUPER = ("/api/user/assistant/{id}", "/api/admin/", "/api/user/institutionSendInvite", "/api/user/institutionCreate")
 SUPER_REACHES = {route for route in PLACES if any(path in route for path in _SUPER)}
 """Where a super administrator does see what is others' (reference content 2.5 to 2.8): judged for everybody else."""

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast, get_args
+from urllib.parse import urlencode
 
 import pytest
 import pytest_asyncio
@@ -25,6 +26,7 @@ from tests.faces import PATHS, Face, ask
 from tests.fakes.upstream import Reply as Script
 from tests.fakes.upstream import chunk, ending, text_reply
 from tests.laws.foreign_places import (
+    BESIDE,
     BODIES,
     EVENTS,
     FOR_EVERYBODY,
@@ -310,6 +312,9 @@ async def call(here: World, caller: Person, route: str, place: str, value: Any) 
     elif where == "header":
         path = path.replace("{turnId}", next(iter(caller.ids["turn"])))
         headers[name] = str(value)
+    elif where == "query":
+        beside = {key: caller.ids[kind][0] for key, kind in BESIDE.get(f"{route} {place}", {}).items()}
+        path = f"{path}?{urlencode({name: value, **beside})}"
     else:
         into = body
         *above, last = name.split(".")

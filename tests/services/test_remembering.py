@@ -22,6 +22,7 @@ from twinspeak.persistence.secrets import SecretBox
 from twinspeak.persistence.tables import turns
 from twinspeak.services.conversations import Conversations
 from twinspeak.services.histories import Histories, HistoryFilter
+from twinspeak.services.ports import Behalf
 from twinspeak.services.remembering import Summaries
 
 COURSE = 7
@@ -37,7 +38,7 @@ class FakeWriter:
         self.gate: asyncio.Event | None = None
         self.entered = asyncio.Event()
 
-    async def write(self, model: ModelSpec, system: str, text: str, *, plan: TurnPlan) -> str:
+    async def write(self, model: ModelSpec, system: str, text: str, *, behalf: Behalf) -> str:
         self.asked.append(text)
         self.models.append(model)
         self.entered.set()

@@ -7,6 +7,7 @@ from starlette.types import ASGIApp
 
 from twinspeak.app.models import model_guard
 from twinspeak.app.offline import Ground
+from twinspeak.app.writing import ModelWriter
 from twinspeak.egress.fetch import Fetcher
 from twinspeak.egress.mail import Mailer
 from twinspeak.engine.registry import TurnRegistry
@@ -14,6 +15,7 @@ from twinspeak.engine.replay import log_of
 from twinspeak.identity.oidc import OidcClient
 from twinspeak.providers.own import Served
 from twinspeak.services.accounts import Accounts
+from twinspeak.services.admin_histories import AdminHistories
 from twinspeak.services.ai_models import AiModels
 from twinspeak.services.api_keys import ApiKeys
 from twinspeak.services.asking import Resolver
@@ -40,6 +42,7 @@ from twinspeak.services.sso_providers import SsoProviders
 from twinspeak.services.transcripts import Transcripts
 from twinspeak.services.turn_store import TurnStore
 from twinspeak.services.twins import Twins
+from twinspeak.services.usage import Usage
 from twinspeak.settings import Settings
 from twinspeak.telemetry.metrics import Metrics
 from twinspeak.telemetry.watchdog import Watchdog
@@ -128,6 +131,8 @@ def _services(settings: Settings, core: Core, hub: Hub, audience: Audience) -> S
         twins=Twins(db, core.models, core.auth.revocations),
         accounts=Accounts(db),
         credits=Credits(db),
+        usage=Usage(db),
+        admin_histories=AdminHistories(db, core.models, ModelWriter(core.models)),
         audit=AuditLog(db),
         sso=Sso(db, core.auth, oidc, core.ground.secrets, public_url=_public_url(settings)),
         sso_providers=SsoProviders(db, oidc, core.ground.secrets),

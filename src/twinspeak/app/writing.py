@@ -6,8 +6,9 @@ from contextlib import aclosing
 from twinspeak.domain.errors import ProviderTimeout
 from twinspeak.domain.events import ModelText
 from twinspeak.domain.models import ModelSpec
-from twinspeak.domain.turn import ModelRequest, Sampling, TurnPlan, UserMessage
+from twinspeak.domain.turn import ModelRequest, Sampling, UserMessage
 from twinspeak.engine.ports import ModelDirectory
+from twinspeak.services.ports import Behalf
 
 OUTPUT_TOKENS = 1_000
 PATIENCE_S = 60.0
@@ -22,10 +23,10 @@ class ModelWriter:
         self._models = models
         self._patience_s = patience_s
 
-    async def write(self, model: ModelSpec, system: str, text: str, *, plan: TurnPlan) -> str:
+    async def write(self, model: ModelSpec, system: str, text: str, *, behalf: Behalf) -> str:
         """Return what the model says, within bounds of time and length. Raises ServiceError."""
         request = ModelRequest(
-            turn_id=plan.ask.turn_id,
+            turn_id=behalf.turn_id,
             model=model,
             system=system,
             messages=(UserMessage(text=text),),
@@ -34,8 +35,8 @@ class ModelWriter:
             effort="",
             sampling=Sampling(),
             question=text,
-            twin_id=plan.institution.id if plan.institution else "",
-            user_id=plan.ask.caller.user_id,
+            twin_id=behalf.twin_id,
+            user_id=behalf.user_id,
         )
         said: list[str] = []
         length = 0

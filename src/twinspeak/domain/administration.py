@@ -40,6 +40,10 @@ class AccountRow(msgspec.Struct, frozen=True):
     credits: int = 0
     twins: int = 0
     transfer_mode: int = 0
+    used: int = 0
+    cap_h24: int = -1
+    cap_institution: int = -1
+    cap_account: int = -1
 
 
 class TwinRow(msgspec.Struct, frozen=True):

@@ -6,12 +6,24 @@ MICRO = 1_000_000
 """Micro-credits in a credit: rates are micro-credits per token, so prices need no fractions."""
 
 
+class Dollars(msgspec.Struct, frozen=True):
+    """What a vendor asks: micro-dollars per million tokens, so that 2.50 dollars a million are 2,500,000."""
+
+    input: int
+    cached: int
+    completion: int
+
+
 class Price(msgspec.Struct, frozen=True):
-    """Micro-credits per token. The default is the contract's: 1 credit per 10,000 tokens, cached input at half."""
+    """Micro-credits per token. The default is the contract's: 1 credit per 10,000 tokens, cached input at half.
+
+    `dollars` is what the vendor asks of the operator, None where nobody knows; it is told beside credits.
+    """
 
     input: int = 100
     cached: int = 50
     completion: int = 100
+    dollars: Dollars | None = None
 
     @property
     def free(self) -> bool:
@@ -80,6 +92,15 @@ def micro(usage: Usage, price: Price) -> int:
     """Return the price of `usage` in micro-credits, before rounding and minimum."""
     plain = max(0, usage.input - usage.cached)
     return plain * price.input + usage.cached * price.cached + usage.completion * price.completion
+
+
+def dollars(usage: Usage, price: Price) -> int:
+    """Return what the vendor asks for `usage` in micro-dollars, rounded; 0 where that is not known."""
+    if price.dollars is None:
+        return 0
+    rates, plain = price.dollars, max(0, usage.input - usage.cached)
+    asked = plain * rates.input + usage.cached * rates.cached + usage.completion * rates.completion
+    return (asked + MICRO // 2) // MICRO
 
 
 def _ceil(amount: int) -> int:

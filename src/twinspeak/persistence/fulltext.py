@@ -6,6 +6,7 @@ however many others use the word. The key saves work and guards nothing: the sta
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Select, TextClause, cast, column, literal, table, text
@@ -62,6 +63,27 @@ def found(tx: Tx, statement: Select[*tuple[Any, ...]], user_id: str, wanted: str
         return narrowed.order_by(_search.c.rowid.desc())
     query = " & ".join(f"'{key}{word}'{':*' if open_ended else ''}" for word, open_ended in words)
     matching = turns.c.words.op("@@")(cast(literal(query), TSQUERY))
+    return statement.where(matching).order_by(turns.c.number.desc())
+
+
+def found_of_many(
+    tx: Tx, statement: Select[*tuple[Any, ...]], user_ids: Sequence[str], wanted: str
+) -> Select[*tuple[Any, ...]] | None:
+    """Limit a statement on turns to those of any of these people with all words of `wanted`, newest first.
+
+    None without words, or without people.
+    """
+    words = asked_for(wanted)
+    if not words or not user_ids:
+        return None
+    keys = [_key(user_id) for user_id in user_ids]
+    if tx.connection.dialect.name == "sqlite":
+        ways = (" AND ".join(f'"{key}{word}"{" *" if more else ""}' for word, more in words) for key in keys)
+        query = " OR ".join(f"({way})" for way in ways)
+        narrowed = statement.where(turns.c.number == _search.c.rowid, _search.c.turn_search.op("MATCH")(literal(query)))
+        return narrowed.order_by(_search.c.rowid.desc())
+    ways = (" & ".join(f"'{key}{word}'{':*' if more else ''}" for word, more in words) for key in keys)
+    matching = turns.c.words.op("@@")(cast(literal(" | ".join(f"({way})" for way in ways)), TSQUERY))
     return statement.where(matching).order_by(turns.c.number.desc())
 
 

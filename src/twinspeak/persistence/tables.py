@@ -31,6 +31,8 @@ from twinspeak.persistence.columns import word as _word
 from twinspeak.persistence.text import Words
 
 _RUNNING = text("state = 'running'")
+_CHARGED = text("credits > 0")
+_THUMBED = text("thumb <> ''")
 _READY = text("status = 'ready'")
 
 meta = _table("meta", Column("key", Words(100), primary_key=True), _text("value"))
@@ -44,6 +46,7 @@ accounts = _table(
     _text("domain_urls", "[]"),
     _text("qualification"),
     _int("transfer_mode"),
+    *(_int(name, -1) for name in ("cap_h24", "cap_institution", "cap_account")),
     _one_of("status", "active", "suspended", "deleted"),
 )
 
@@ -100,6 +103,7 @@ institutions = _table(
     _flag("enable_moderation", default=True),
     _word("moderation_action", "block"),
     _text("moderation_phrases", "[]"),
+    *(_int(name, -1) for name in ("cap_h24", "cap_institution")),
     _one_of("status", "active", "inactive", "suspended", "deleted"),
     Index(None, "account_id"),
     Index(None, "join_id", unique=True),
@@ -279,12 +283,17 @@ turns = _table(
     Column("parent_id", Words(24), nullable=True),
     Column("replaces_id", Words(24), nullable=True),
     _flag("branched"),
+    _int("cost"),
     _one_of("state", "running", "done", "cancelled", "failed", "refused", "interrupted"),
     UniqueConstraint("id", "institution_id"),
     Index(None, "institution_id", "user_id", "created"),
     Index(None, "institution_id", "user_id", "course_id", "created"),
     Index(None, "assistant_id"),
     Index(None, "number"),
+    Index(None, "institution_id", "number"),
+    Index(None, "institution_id", "course_name", "number"),
+    Index("ix_turns_thumbed", "institution_id", "number", sqlite_where=_THUMBED, postgresql_where=_THUMBED),
+    Index("ix_turns_charged", "payer_wallet_id", "user_id", "ended", sqlite_where=_CHARGED, postgresql_where=_CHARGED),
     Index("ix_turns_words", "words", postgresql_using="gin").ddl_if(dialect="postgresql"),
     # Few rows run at a time, out of millions: an index of all states would grow with history for nothing.
     Index("ix_turns_running", "lease_until", sqlite_where=_RUNNING, postgresql_where=_RUNNING),

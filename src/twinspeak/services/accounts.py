@@ -17,7 +17,7 @@ from twinspeak.services.administered import Page
 from twinspeak.services.audit import Target
 from twinspeak.services.passwords import check_email, field
 
-_MANAGED = frozenset({"managers", "domain_urls", "transfer_mode"})
+_MANAGED = frozenset({"managers", "domain_urls", "transfer_mode", "cap_h24", "cap_institution", "cap_account"})
 """What managers may change; the rest is the super administrators'."""
 
 

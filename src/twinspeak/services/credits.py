@@ -14,8 +14,9 @@ from twinspeak.domain.administration import BY_ADMINS, NEVER, AccountRow, Transf
 from twinspeak.domain.caller import Actor, Caller
 from twinspeak.domain.errors import CallerError, Conflict, InsufficientCredits, InvalidId, NotFound, SuperRequired
 from twinspeak.domain.ids import parse_id
+from twinspeak.domain.turn import TurnState
 from twinspeak.persistence.db import Database, Tx
-from twinspeak.persistence.repos import administration, memberships, transfers, wallets
+from twinspeak.persistence.repos import administration, memberships, running, transfers, wallets
 from twinspeak.persistence.repos.transfers import Booking, TransferFilter
 from twinspeak.services import audit, policy
 from twinspeak.services.administered import Page
@@ -141,6 +142,33 @@ class Credits:
                 return transfers.between(tx, account, twin, amount, booking)
 
             return _once(tx, by, "credits.transferred", booking, book, _Same(order.credits, twin, account))
+
+        return await self._db.write(store)
+
+    async def refund(self, by: Actor, history_id: str, note: str) -> int:
+        """Give back what a question was charged; return how much.
+
+        Raises SuperRequired, InvalidId, NotFound, and Conflict for one that runs, or has nothing to give back.
+        """
+        if not policy.is_super(by.caller):
+            raise SuperRequired
+        turn_id = parse_id(history_id)
+        if turn_id is None:
+            raise InvalidId(param="id")
+
+        def store(tx: Tx) -> int:
+            found = running.find(tx, turn_id)
+            if found is None:
+                raise NotFound(param="id")
+            if found.state is TurnState.RUNNING:
+                raise Conflict("The question is still being answered.")
+            amount = wallets.refund(tx, turn_id, note=note)
+            if not amount:
+                raise Conflict("This question was charged nothing, or has been given back already.")
+            running.refunded(tx, turn_id, found, amount)
+            target = Target("history", turn_id, found.scope.institution_id)
+            audit.note(tx, by, "credits.refunded", target, after={"credits": amount, "note": note})
+            return amount
 
         return await self._db.write(store)
 

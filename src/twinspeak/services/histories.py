@@ -3,7 +3,7 @@
 import msgspec
 
 from twinspeak.domain.access import Verb
-from twinspeak.domain.caller import Caller, scope_of_reach
+from twinspeak.domain.caller import Actor, Caller, scope_of_reach
 from twinspeak.domain.errors import InvalidId, NotFound
 from twinspeak.domain.ids import parse_id
 from twinspeak.domain.institution import Institution
@@ -12,7 +12,8 @@ from twinspeak.domain.turn import TurnRecord
 from twinspeak.persistence.db import Database, Tx
 from twinspeak.persistence.repos import memberships, turns
 from twinspeak.persistence.repos.turns import HistoryFilter
-from twinspeak.services import policy
+from twinspeak.services import audit, policy
+from twinspeak.services.audit import Target
 from twinspeak.services.places import CURRENT, Place, scope_in
 
 __all__ = ["Everywhere", "Histories", "HistoryFilter"]
@@ -57,12 +58,17 @@ class Histories:
         """Return one record with all details, reasoning too. Raises InvalidId and NotFound."""
         return await self._db.read(lambda tx: _record(tx, caller, history_id))
 
-    async def prompt(self, caller: Caller, history_id: str) -> tuple[PromptSeen, TurnRecord]:
+    async def prompt(self, by: Actor, history_id: str) -> tuple[PromptSeen, TurnRecord]:
         """Return what an administrator may see of what a model was sent in a turn of a twin, and the turn.
+
+        That it was read is noted.
 
         Raises InvalidId, AdminRequired, and NotFound: unknown ones, those out of reach, those with nothing kept alike.
         """
-        return await self._db.read(lambda tx: _prompt(tx, caller, history_id))
+        seen, record = await self._db.read(lambda tx: _prompt(tx, by.caller, history_id))
+        target = Target("history", record.id, record.institution_id)
+        await self._db.write(lambda tx: audit.note(tx, by, "prompt.read", target, after={"user": record.user_id}))
+        return seen, record
 
 
 def _prompt(tx: Tx, caller: Caller, history_id: str) -> tuple[PromptSeen, TurnRecord]:

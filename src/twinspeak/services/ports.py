@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+import msgspec
+
 from twinspeak.domain.ai_models import AiModel
 from twinspeak.domain.caller import TokenClaims
 from twinspeak.domain.mail import Mail
 from twinspeak.domain.models import ModelSpec
 from twinspeak.domain.sso import Assertion, Login, ProviderSettings
-from twinspeak.domain.turn import TurnPlan
 
 
 class PasswordHasher(Protocol):
@@ -55,11 +56,19 @@ class TokenIssuer(Protocol):
         ...
 
 
+class Behalf(msgspec.Struct, frozen=True):
+    """For whom a model writes: `turn_id` names the request, `twin_id` is "" outside of any."""
+
+    turn_id: str
+    twin_id: str
+    user_id: str
+
+
 class Writer(Protocol):
     """Has a model write a short text for the server itself."""
 
-    async def write(self, model: ModelSpec, system: str, text: str, *, plan: TurnPlan) -> str:
-        """Return what `model` makes of `text`, on behalf of a turn. Raises ServiceError, also after a time limit."""
+    async def write(self, model: ModelSpec, system: str, text: str, *, behalf: Behalf) -> str:
+        """Return what `model` makes of `text`. Raises ServiceError, also after a time limit."""
         ...
 
 

@@ -32,7 +32,7 @@ from twinspeak.persistence.db import Database, Tx
 from twinspeak.persistence.repos import ai_models, branches, summaries, turns, users
 from twinspeak.persistence.repos.turns import Conversation
 from twinspeak.services.ai_models import spec_of
-from twinspeak.services.ports import ModelCatalogue, Writer
+from twinspeak.services.ports import Behalf, ModelCatalogue, Writer
 
 _log = structlog.get_logger(__name__)
 
@@ -134,7 +134,8 @@ class Summaries:
         model = spec_of(self._models, twin.summary_model, own.get(twin.summary_model))
         # In the worst case a token is a sign; what of the oldest does not fit is left to the summary there was.
         room = max(2_000, model.context_window // 2)
-        said = await self._writer.write(model, _ORDERS, _material(before, older, room), plan=plan)
+        behalf = Behalf(turn_id=plan.ask.turn_id, twin_id=twin.id, user_id=plan.ask.caller.user_id)
+        said = await self._writer.write(model, _ORDERS, _material(before, older, room), behalf=behalf)
         text = shorten(said, SUMMARY_CHARS)
         if not text:
             return

@@ -15,7 +15,7 @@ from twinspeak.domain.credits import Usage, charge_for, estimate_tokens
 from twinspeak.domain.errors import InsufficientCredits, NotFound
 from twinspeak.domain.turn import Settlement, Snapshot, TurnEnd, TurnPlan, TurnRecord, TurnState
 from twinspeak.persistence.db import Database, Tx
-from twinspeak.persistence.repos import running, transfers, turn_keys, turns, wallets
+from twinspeak.persistence.repos import caps, running, transfers, turn_keys, turns, wallets
 from twinspeak.persistence.repos.turn_keys import KeptTurn
 
 REAP_BATCH = 50
@@ -38,7 +38,8 @@ class TurnStore:
     async def begin(self, plan: TurnPlan, *, wanted: int, least: int) -> int:
         """Write the running row and hold credits; return how many are held: `wanted`, or what there is.
 
-        Raises InsufficientCredits, and writes nothing, when fewer than `least` are there; Conflict for an id or an
+        Raises InsufficientCredits or UsageCapReached, and writes nothing, when fewer than `least` are there, or may be
+        spent; Conflict for an id or an
         idempotency key that is taken; Overloaded.
         """
         held, known = await self._db.write(lambda tx: self._begin(tx, plan, wanted, least), own_locks=True)
@@ -119,6 +120,8 @@ class TurnStore:
             wallet = transfers.top_up(tx, pooled, wallet)
         if wallet.available < least:
             raise InsufficientCredits(details={"payer": kind})
+        if pooled is not None:
+            wanted = caps.standing(tx, plan.ask.caller.user_id, pooled).room_for(wanted, least=least)
         now = now_ms()
         begun = running.Begun(
             owner=self._owner, created=now, lease_until=now + self._lease_ms, payer_wallet_id=wallet.id
@@ -165,6 +168,8 @@ class TurnStore:
 
 
 def _extend(tx: Tx, turn_id: str, by: int) -> int:
+    left = caps.standing_of(tx, turn_id).left
+    by = by if left is None else min(by, left)
     added = wallets.extend(tx, turn_id, by)
     if added < by and transfers.top_up_for(tx, turn_id):
         added += wallets.extend(tx, turn_id, by - added)
@@ -178,8 +183,8 @@ def _finish(tx: Tx, end: TurnEnd, now: int) -> Settlement:
     if found.state is not TurnState.RUNNING:
         return turns.decode_settlement(found.settlement or "")
     charged = wallets.settle(tx, end.turn_id, end.charge if end.state in running.SUCCESSFUL else 0)
-    settlement = running.balances(tx, found, charged)
-    running.end(tx, end, found, settlement, now=now)
+    settlement, pooled = running.balances(tx, found, charged)
+    running.end(tx, end, found, settlement, now=now, pooled=pooled)
     return settlement
 
 

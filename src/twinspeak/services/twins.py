@@ -37,7 +37,7 @@ CLONED = frozenset(
         "chat_completion_max_completion_tokens", "chat_completion_reasoning_effort", "public_authorized_urls",
         "assistants_disabled", "fallback_models", "allow_joining", "joining_admin_only", "entitle_new_admins",
         "credit_award", "question_type", "appearance", "summary_model", "compact_history", "location_enabled",
-        "enable_moderation", "moderation_action", "moderation_phrases",
+        "enable_moderation", "moderation_action", "moderation_phrases", "cap_h24", "cap_institution",
     }
 )  # fmt: skip
 """What a copy takes over: settings, but neither people nor history, vault, join id or credits."""

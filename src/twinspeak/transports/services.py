@@ -16,6 +16,7 @@ from twinspeak.engine.log import TurnLog
 from twinspeak.engine.registry import TurnRegistry
 from twinspeak.engine.turn import Turn
 from twinspeak.services.accounts import Accounts
+from twinspeak.services.admin_histories import AdminHistories
 from twinspeak.services.ai_models import AiModels
 from twinspeak.services.api_keys import ApiKeys
 from twinspeak.services.asking import Preview
@@ -39,6 +40,7 @@ from twinspeak.services.sso import Sso
 from twinspeak.services.sso_providers import SsoProviders
 from twinspeak.services.transcripts import Transcripts
 from twinspeak.services.twins import Twins
+from twinspeak.services.usage import Usage
 from twinspeak.telemetry.metrics import Metrics
 from twinspeak.telemetry.watchdog import Watchdog
 from twinspeak.transports.audience import Audience
@@ -163,6 +165,8 @@ class Services:
     twins: Twins
     accounts: Accounts
     credits: Credits
+    usage: Usage
+    admin_histories: AdminHistories
     audit: AuditLog
     sso: Sso
     sso_providers: SsoProviders

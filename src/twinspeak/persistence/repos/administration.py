@@ -14,10 +14,12 @@ from twinspeak.domain.administration import AccountRow, TwinRow
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.errors import Conflict
 from twinspeak.domain.ids import new_id
+from twinspeak.domain.periods import Grain
+from twinspeak.persistence.credit_tables import usage_totals
 from twinspeak.persistence.db import Tx, as_dict
 from twinspeak.persistence.repos import wallets as wallet_rows
 from twinspeak.persistence.scope import SYSTEM, scoped
-from twinspeak.persistence.tables import account_managers, accounts, institutions, ledger_entries, turns, wallets
+from twinspeak.persistence.tables import account_managers, accounts, institutions, turns, wallets
 
 JSON = ("public_authorized_urls", "fallback_models", "assistants_disabled", "appearance", "moderation_phrases")
 """Columns that hold JSON."""
@@ -97,7 +99,7 @@ def accounts_by_id(tx: Tx, ids: Iterable[str]) -> dict[str, AccountRow]:
         institutions.c.account_id.in_(wanted), institutions.c.status != "deleted"
     )
     twins = {row.account_id: row.twins for row in tx.all(counted.group_by(institutions.c.account_id))}
-    balances = _balances(tx, "account", wanted)
+    balances, used = _balances(tx, "account", wanted), _used_of_accounts(tx, wanted)
     return {
         row.id: AccountRow(
             id=row.id,
@@ -107,6 +109,10 @@ def accounts_by_id(tx: Tx, ids: Iterable[str]) -> dict[str, AccountRow]:
             domain_urls=tuple(msgspec.json.decode(row.domain_urls, type=list[str])),
             qualification=row.qualification,
             transfer_mode=row.transfer_mode,
+            used=used.get(row.id, 0),
+            cap_h24=row.cap_h24,
+            cap_institution=row.cap_institution,
+            cap_account=row.cap_account,
             managers=tuple(managers.get(row.id, ())),
             credits=balances.get(row.id, 0),
             twins=twins.get(row.id, 0),
@@ -168,10 +174,18 @@ def _balances(tx: Tx, kind: str, ids: Sequence[str]) -> dict[str, int]:
 
 
 def _used(tx: Tx, ids: Sequence[str]) -> dict[str, int]:
-    joined = wallets.join(ledger_entries, ledger_entries.c.wallet_id == wallets.c.id)
-    mine = (wallets.c.kind == "institution", wallets.c.owner_id.in_(ids), ledger_entries.c.kind == "turn")
-    spent = select(wallets.c.owner_id, (-func.sum(ledger_entries.c.amount)).label("used")).select_from(joined)
-    return {row.owner_id: int(row.used) for row in tx.all(spent.where(*mine).group_by(wallets.c.owner_id))}
+    of_days = (usage_totals.c.place.in_(ids), usage_totals.c.grain == Grain.DAY)
+    spent = select(usage_totals.c.place, func.sum(usage_totals.c.pooled).label("used")).where(*of_days)
+    return {row.place: int(row.used) for row in tx.all(scoped(SYSTEM, spent.group_by(usage_totals.c.place)))}
+
+
+def _used_of_accounts(tx: Tx, ids: Sequence[str]) -> dict[str, int]:
+    statement = select(institutions.c.id, institutions.c.account_id).where(institutions.c.account_id.in_(ids))
+    above = {row.id: row.account_id for row in tx.all(statement)}
+    found: dict[str, int] = {}
+    for twin, used in _used(tx, sorted(above)).items():
+        found[above[twin]] = found.get(above[twin], 0) + used
+    return found
 
 
 def _active(tx: Tx, ids: Sequence[str]) -> dict[str, int]:

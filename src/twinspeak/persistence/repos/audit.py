@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Table, bindparam, delete, func, select, text, update
 
 from twinspeak.persistence.db import Tx
+from twinspeak.persistence.repos import usage
 from twinspeak.persistence.repos import wallets as books
 from twinspeak.persistence.scope import SYSTEM, scoped
 from twinspeak.persistence.tables import (
@@ -46,6 +47,7 @@ def look(tx: Tx, *, now: int, served: bool) -> list[Finding]:
     found += _misheld(tx)
     found += _orphan_holds(tx)
     found += _charges(tx)
+    found += [Finding(problem, _rebuilt) for problem in usage.mismatches(tx)]
     found += _stranded(tx, now=now, served=served)
     for child, column, parent, what in _CHILDREN:
         found += _dangling(tx, child, column, parent, what)
@@ -111,6 +113,12 @@ def _misheld(tx: Tx) -> list[Finding]:
     ]
 
 
+def _rebuilt(tx: Tx) -> int:
+    """Write all roll-ups anew; what they are made of is looked at before."""
+    usage.rebuild(tx)
+    return 1
+
+
 def _orphan_holds(tx: Tx) -> list[Finding]:
     """Find open holds whose turn has ended or is gone: it has been charged, or never will be."""
     statement = scoped(
@@ -142,7 +150,7 @@ def _charges(tx: Tx) -> list[Finding]:
     paid = (
         select(ledger_entries.c.turn_id, func.sum(-ledger_entries.c.amount).label("amount"))
         .join(wallets, wallets.c.id == ledger_entries.c.wallet_id)
-        .where(ledger_entries.c.kind == "turn", wallets.c.kind != "system")
+        .where(ledger_entries.c.turn_id.is_not(None), wallets.c.kind != "system")
         .group_by(ledger_entries.c.turn_id)
         .subquery()
     )

@@ -12,12 +12,13 @@ from sqlalchemy import Row, bindparam, insert, literal_column, select, update
 from sqlalchemy.exc import IntegrityError
 
 from twinspeak.domain.caller import Scope
-from twinspeak.domain.credits import FREE, Price, Usage
+from twinspeak.domain.credits import FREE, Price, Usage, dollars
 from twinspeak.domain.errors import Conflict
 from twinspeak.domain.turn import Settlement, Snapshot, TurnEnd, TurnPlan, TurnState
 from twinspeak.persistence import fulltext
 from twinspeak.persistence.db import Tx
 from twinspeak.persistence.faults import is_duplicate
+from twinspeak.persistence.repos import usage as rollups
 from twinspeak.persistence.scope import SYSTEM, ScopedStatement, scoped
 from twinspeak.persistence.tables import turn_details, turns, users, wallets
 from twinspeak.persistence.text import storable
@@ -41,6 +42,10 @@ _STATE = scoped(
         turns.c.settlement,
         turns.c.question,
         turns.c.number,
+        turns.c.created,
+        turns.c.model,
+        turns.c.assistant_id,
+        turns.c.price,
     )
     .where(turns.c.id == bindparam("turn"))
     .with_for_update(key_share=True),
@@ -67,7 +72,7 @@ _SWITCH = scoped(
 _END_COLUMNS = (
     "state", "output", "usage_input", "usage_cached", "usage_completion", "usage_estimated", "credits", "success",
     "moderated", "stop_reason", "failure", "settlement", "has_thinking", "thinking_count", "duration_ms",
-    "first_token_ms", "ended", "words",
+    "first_token_ms", "ended", "words", "cost",
 )  # fmt: skip
 _END = scoped(SYSTEM, update(turns).where(*_OF_TURN).values({name: bindparam(f"new_{name}") for name in _END_COLUMNS}))
 _ABANDONED = scoped(
@@ -94,7 +99,9 @@ _SPEND = (
 )
 _SPENT = select(users.c.credits_used).where(users.c.id == bindparam("user"))
 _BALANCE = select(wallets.c.balance).where(wallets.c.id == bindparam("wallet"))
-_POOL = select(wallets.c.balance).where(wallets.c.kind == "institution", wallets.c.owner_id == bindparam("institution"))
+_POOL = select(wallets.c.balance, wallets.c.id).where(
+    wallets.c.kind == "institution", wallets.c.owner_id == bindparam("institution")
+)
 
 STOP_REASON_MAX = 100
 """Characters of a vendor's word that are kept."""
@@ -120,6 +127,10 @@ class Found(msgspec.Struct, frozen=True):
     settlement: str | None
     question: str
     number: int
+    created: int
+    model: str
+    assistant_id: str | None
+    price: Price
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -232,6 +243,10 @@ def find(tx: Tx, turn_id: str) -> Found | None:
         settlement=row.settlement,
         question=row.question,
         number=row.number,
+        created=row.created,
+        model=row.model,
+        assistant_id=row.assistant_id,
+        price=price_of(row),
     )
 
 
@@ -246,21 +261,28 @@ def price_of(row: Row[Any]) -> Price:
     return _price.decode(row.price)
 
 
-def balances(tx: Tx, found: Found, charged: int) -> Settlement:
-    """Add `charged` to the user's lifetime use and return all balances; the wallets are settled already."""
+def balances(tx: Tx, found: Found, charged: int) -> tuple[Settlement, bool]:
+    """Add `charged` to the user's lifetime use; return all balances, and whether the twin pays.
+
+    The wallets are settled already.
+    """
     user = {"user": found.scope.user_id}
     institution_id = found.scope.institution_id
-    return Settlement(
+    pool = None if institution_id is None else tx.first(_POOL, {"institution": institution_id})
+    pooled = pool is not None and pool.id == found.payer_wallet_id
+    settlement = Settlement(
         credits=charged,
-        total_credits=tx.value(_BALANCE, {"wallet": found.payer_wallet_id}),
+        total_credits=pool.balance if pool and pooled else tx.value(_BALANCE, {"wallet": found.payer_wallet_id}),
         credits_used=tx.value(_SPEND, {**user, "charged": charged}) if charged else tx.value(_SPENT, user),
-        institution_credits=None if institution_id is None else tx.value(_POOL, {"institution": institution_id}) or 0,
+        institution_credits=None if institution_id is None else pool.balance if pool else 0,
     )
+    return settlement, pooled
 
 
-def end(tx: Tx, end: TurnEnd, found: Found, settlement: Settlement, *, now: int) -> None:
-    """Turn the running row into the history record, details included."""
+def end(tx: Tx, end: TurnEnd, found: Found, settlement: Settlement, *, now: int, pooled: bool) -> None:
+    """Turn the running row into the history record, details included, and count what it used."""
     usage: Usage = end.usage
+    cost = dollars(usage, found.price)
     values = {
         "state": end.state.value,
         "output": end.output,
@@ -280,10 +302,12 @@ def end(tx: Tx, end: TurnEnd, found: Found, settlement: Settlement, *, now: int)
         "first_token_ms": end.first_token_ms,
         "ended": now,
         "words": fulltext.column_of(tx, found.scope.user_id or "", found.question, end.output),
+        "cost": cost,
     }
     tx.run(_END, {"turn": end.turn_id, **{f"new_{name}": value for name, value in values.items()}})
     if end.state is not TurnState.REFUSED:
         fulltext.index(tx, found.number, found.scope.user_id or "", found.question, end.output)
+        rollups.record(tx, _used(end, found, settlement, pooled=pooled, cost=cost))
     if end.thinking or end.tools or end.passages or end.prompt.messages:
         details = {
             "turn_id": end.turn_id,
@@ -293,6 +317,40 @@ def end(tx: Tx, end: TurnEnd, found: Found, settlement: Settlement, *, now: int)
             "prompt": to_json(end.prompt),
         }
         tx.scoped(found.scope, _INSERT_DETAILS, details)
+
+
+def refunded(tx: Tx, turn_id: str, found: Found, amount: int) -> None:
+    """Take a charge that has been given back out of the record, the asker's lifetime use and the roll-ups."""
+    tx.run(scoped(SYSTEM, update(turns).where(turns.c.id == turn_id).values(credits=0)))
+    tx.run(_SPEND, {"user": found.scope.user_id, "charged": -amount})
+    twin = found.scope.institution_id
+    pool = None if twin is None else tx.first(_POOL, {"institution": twin})
+    used = rollups.Used(
+        created=found.created,
+        institution_id=twin,
+        user_id=found.scope.user_id or "",
+        model=found.model,
+        assistant_id=found.assistant_id,
+        usage=Usage(),
+        credits=amount,
+        pooled=pool is not None and pool.id == found.payer_wallet_id,
+    )
+    rollups.refund(tx, used)
+
+
+def _used(end: TurnEnd, found: Found, settlement: Settlement, *, pooled: bool, cost: int) -> rollups.Used:
+    return rollups.Used(
+        created=found.created,
+        institution_id=found.scope.institution_id,
+        user_id=found.scope.user_id or "",
+        model=found.model,
+        assistant_id=found.assistant_id,
+        usage=end.usage,
+        credits=settlement.credits,
+        pooled=pooled,
+        cost=cost,
+        tools=end.tools,
+    )
 
 
 def to_json(value: object) -> str:

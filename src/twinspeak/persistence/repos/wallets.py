@@ -68,6 +68,14 @@ _GET_HOLD = (
 _GROW_HOLD = update(holds).where(holds.c.turn_id == bindparam("turn")).values(amount=holds.c.amount + bindparam("by"))
 _CLOSE_HOLD = update(holds).where(holds.c.turn_id == bindparam("turn")).values(state=bindparam("closed"))
 _ENTRY = insert(ledger_entries)
+_CHARGED = (
+    select(ledger_entries.c.wallet_id, ledger_entries.c.amount)
+    .join(wallets, wallets.c.id == ledger_entries.c.wallet_id)
+    .where(ledger_entries.c.turn_id == bindparam("turn"), ledger_entries.c.kind == "turn", wallets.c.kind != "system")
+)
+_GIVEN_BACK = select(ledger_entries.c.id).where(
+    ledger_entries.c.turn_id == bindparam("turn"), ledger_entries.c.kind == "adjust"
+)
 
 
 def ensure(tx: Tx, kind: str, owner_id: str) -> Wallet:
@@ -186,6 +194,20 @@ def settle(tx: Tx, turn_id: str, charge: int) -> int:
     if charged:
         _transfer(tx, found.wallet_id, -charged, kind="turn", turn_id=turn_id, note="")
     return charged
+
+
+def refund(tx: Tx, turn_id: str, *, note: str) -> int:
+    """Give back what a turn was charged; return how much. 0: it was charged nothing, or has been given back already."""
+    row = tx.first(_CHARGED, {"turn": turn_id})
+    if row is None:
+        return 0
+    wallet = tx.first(_GET, {"wallet": row.wallet_id})
+    if wallet is None or tx.value(_GIVEN_BACK, {"turn": turn_id}) is not None:
+        return 0
+    amount: int = -row.amount
+    _transfer(tx, row.wallet_id, amount, kind="adjust", turn_id=turn_id, note=note)
+    tx.run(_RELEASE, {"wallet": row.wallet_id, "amount": amount, "release": 0})
+    return amount
 
 
 def discrepancies(tx: Tx) -> list[str]:

@@ -17,7 +17,9 @@ from twinspeak.transports.http.safety import SafetyHeaders
 from twinspeak.transports.rest import (
     admin_accounts,
     admin_audit,
+    admin_charts,
     admin_credits,
+    admin_histories,
     admin_members,
     admin_people,
     admin_twins,
@@ -41,6 +43,7 @@ from twinspeak.transports.rest import (
     sso,
     transcripts,
     turns,
+    usage,
     user,
 )
 from twinspeak.transports.services import Services
@@ -62,6 +65,10 @@ ROUTERS = (
     admin_accounts.ROUTER,
     admin_audit.ROUTER,
     admin_credits.ROUTER,
+    admin_charts.ROUTER,
+    admin_histories.ROUTER,
+    usage.ROUTER,
+    usage.ADMIN_ROUTER,
     admin_credits.OWN_ROUTER,
     api_keys.ROUTER,
     api_keys.EXCHANGE,

@@ -10,7 +10,7 @@ from twinspeak.transports.http.routes import AccountManager, SuperAdmin, router,
 from twinspeak.transports.http.schemas import failures
 from twinspeak.transports.rest.lists import Listing, ListOf, Message, Text, page_of
 from twinspeak.transports.rest.own_account import actor_of
-from twinspeak.transports.rest.twin_shapes import AccountShape, account
+from twinspeak.transports.rest.twin_shapes import AccountShape, Cap, account
 
 ROUTER = router("Administration: accounts", failures=(401, 403))
 
@@ -55,6 +55,17 @@ class _Fields(BaseModel):
         default=None,
         validation_alias="transferMode",
         description="0 managers move credits, 1 the twins' administrators may pull some, 2 twins are filled up too.",
+    )
+    cap_h24: Cap | None = Field(
+        default=None,
+        validation_alias="creditCapH24",
+        description="Credits of all its twins together that one person may spend in any 24 hours; -1 any.",
+    )
+    cap_institution: Cap | None = Field(
+        default=None, validation_alias="creditCapInstitution", description="Of any one of its twins, in all; -1 any."
+    )
+    cap_account: Cap | None = Field(
+        default=None, validation_alias="creditCapAccount", description="Of all its twins together, in all; -1 any."
     )
 
     def fields(self) -> dict[str, Any]:

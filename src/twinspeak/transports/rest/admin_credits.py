@@ -11,7 +11,7 @@ from twinspeak.services.credits import Booked, Order
 from twinspeak.transports import idempotency
 from twinspeak.transports.http.routes import AccountManager, SignedIn, SuperAdmin, router, services_of
 from twinspeak.transports.http.schemas import failures
-from twinspeak.transports.rest.lists import Listing, ListOf, page_of
+from twinspeak.transports.rest.lists import Listing, ListOf, Message, page_of
 from twinspeak.transports.rest.own_account import actor_of
 from twinspeak.transports.rest.shapes import ID, Shape
 
@@ -68,6 +68,20 @@ class Pulling(BaseModel):
     model_config = ConfigDict(json_schema_extra={"example": {"credits": 500}})
 
     credits: int | None = Field(default=None, ge=1, le=MOST)
+
+
+class Refunding(BaseModel):
+    """Why."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"note": "The answer was broken off."}})
+
+    note: Note
+
+
+class Refunded(Message):
+    """It is given back."""
+
+    credits: int
 
 
 class TransferShape(Shape):
@@ -176,6 +190,13 @@ async def list_transfers(
         caller, institution=wanted.institution, account=wanted.account, page=wanted.wanted
     )
     return page_of(Transfers, [_transfer(row) for row in rows], total, wanted)
+
+
+@ROUTER.post("/api/admin/history/{id}/refund", summary="Give a question's credits back", responses=failures(404, 409))
+async def refund(request: Request, caller: SuperAdmin, history_id: Id, wanted: Refunding) -> Refunded:
+    """Give back what one question was charged, to whoever paid; once."""
+    done = await services_of(request).credits.refund(actor_of(request, caller), history_id, wanted.note)
+    return Refunded(credits=done, message="The credits are given back.")
 
 
 @OWN_ROUTER.post(

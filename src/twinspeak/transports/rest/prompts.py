@@ -9,6 +9,7 @@ from twinspeak.domain.caller import Caller
 from twinspeak.domain.turn import Passage
 from twinspeak.transports.http.routes import Verb, administers, router, services_of
 from twinspeak.transports.http.schemas import failures
+from twinspeak.transports.rest.own_account import actor_of
 from twinspeak.transports.rest.shapes import ID, Shape
 
 ROUTER = router("Administration: histories", failures=(401, 403))
@@ -47,7 +48,7 @@ async def read_prompt(
     history_id: Annotated[str, Path(alias="id", description="The record's id.", examples=[ID])],
 ) -> PromptSeen:
     """Return the pieces that the system text was built of, by name, in their order."""
-    seen, record = await services_of(request).histories.prompt(caller, history_id)
+    seen, record = await services_of(request).histories.prompt(actor_of(request, caller), history_id)
     return PromptSeen(
         data=PromptShape(
             history_id=record.id,

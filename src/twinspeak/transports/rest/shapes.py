@@ -64,6 +64,11 @@ class InstitutionShape(Shape):
     rag_limit_chunks: int = Field(serialization_alias="ragLimitChunks")
     display_thinking_details: bool = Field(serialization_alias="displayThinkingDetails")
     chat_completion_enabled: bool = Field(serialization_alias="chatCompletionEnabled")
+    history_notice: str = Field(
+        default="The administrators of this digital twin can read conversations; each time they do is recorded.",
+        serialization_alias="historyNotice",
+        description="To be shown to whoever asks here.",
+    )
 
 
 class ProfileShape(Preferences):

@@ -29,6 +29,7 @@ Phrases = Annotated[
     Field(max_length=PHRASES),
 ]
 Models = Annotated[list[Model], Field(max_length=5)]
+Cap = Annotated[int, Field(ge=-1, le=1_000_000_000)]
 
 OFF: tuple[Any, ...] = (None, False)
 EMPTY: tuple[Any, ...] = (None, "", [], {})
@@ -154,6 +155,16 @@ class TwinSettings(OwnSettings):
         default=None, alias="entitleNewAdmins", description="New administrators may list everything."
     )
     question_type: Literal["CORPORATE", "INSTITUTION"] | None = Field(default=None, alias="questionType")
+    cap_h24: Cap | None = Field(
+        default=None,
+        alias="creditCapH24",
+        description="Credits of the twin that a member may spend in any 24 hours; -1 any, beside the account's caps.",
+    )
+    cap_institution: Cap | None = Field(
+        default=None,
+        alias="creditCapInstitution",
+        description="Credits of the twin that a member may spend in all; -1 any, beside the account's caps.",
+    )
 
 
 class NewTwin(TwinSettings):
@@ -182,6 +193,10 @@ class AccountShape(Shape):
         description="How credits get to its twins: 0 its managers move them, 1 the twins' administrators may pull "
         "some, 2 twins that run low are filled up too.",
     )
+    credits_used: int = Field(serialization_alias="creditsUsed", description="What its twins' members have used.")
+    cap_h24: int = Field(serialization_alias="creditCapH24", description="-1: none; so with the other caps.")
+    cap_institution: int = Field(serialization_alias="creditCapInstitution")
+    cap_account: int = Field(serialization_alias="creditCapAccount")
     created: str
 
 
@@ -289,6 +304,10 @@ def account(row: AccountRow) -> AccountShape:
         qualification=row.qualification,
         institutions=row.twins,
         transfer_mode=row.transfer_mode,
+        credits_used=row.used,
+        cap_h24=row.cap_h24,
+        cap_institution=row.cap_institution,
+        cap_account=row.cap_account,
         created=iso(row.created),
     )
 
