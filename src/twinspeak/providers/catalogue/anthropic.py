@@ -9,6 +9,7 @@ import re
 from twinspeak.domain.attachments import IMAGES, PDF
 from twinspeak.domain.credits import Price
 from twinspeak.domain.models import ModelSpec
+from twinspeak.providers.catalogue.money import price_of
 from twinspeak.providers.claude import ClaudeQuirks, Thinking
 
 ANTHROPIC = "anthropic"
@@ -40,7 +41,7 @@ def _model(name: str, label: str, window: int, output: int, quirks: ClaudeQuirks
         label=label,
         context_window=window,
         max_output=output,
-        price=Price(),
+        price=price_of(name),
         thinks=True,
         reads=READS,
     )
