@@ -1,4 +1,4 @@
-"""Everybody's conversations, for the administrators who answer for them (reference: admin 7.1, 7.2; decision 046).
+"""Everybody's conversations, for the administrators who answer for them (reference: admin 7.1, 7.2; decision 047).
 
 Whoever looks is noted in the audit log, with what was looked for and at: lists, single records, exports and summaries.
 """

@@ -1,7 +1,7 @@
 """How much was used, by whom, of what: gauges of caps, one's own use, and the charts of administrators.
 
 Everything comes from the roll-ups (`persistence.repos.usage`), so it is right to the credit and costs the same however
-long the history is (reference: admin 4.7, 4.8, 7.3; decision 045).
+long the history is (reference: admin 4.7, 4.8, 7.3; decision 046).
 """
 
 from collections.abc import AsyncGenerator, Sequence
