@@ -24,11 +24,11 @@ broken := $(if $(wildcard .venv/pyvenv.cfg),$(shell .venv/bin/python -c '' >/dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve page test test-page verify fuzz bench bench-full bench-peers differential lint lint-rules lint-format \
+.PHONY: help serve page test test-page verify fuzz bench bench-full bench-peers bench-retrieval differential lint lint-rules lint-format \
 	lint-types lint-arrows lint-page fmt lock clean remake
 
 help: ## list these targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 serve: .venv/.runtime ## start the server; options in ARGS, e.g. make serve ARGS="--port 9000"
 	@$(MAKE) --no-print-directory --silent page || echo "The chat page could not be built (see above); serving without it." >&2
@@ -61,6 +61,9 @@ bench-full: .venv/.bench ## measure all of it, with profiles: about 25 minutes
 
 bench-peers: .venv/.bench ## measure LiteLLM's proxy beside it, installed into a folder that is thrown away
 	@.venv/bin/python -m bench.peers $(ARGS)
+
+bench-retrieval: .venv/.dev ## measure how well passages are ranked, where ../shared/retrieval is
+	@.venv/bin/python -m bench.retrieval $(ARGS)
 
 differential: .venv/.dev .venv/judge/.done ## hold our decoders against pydantic-ai's, where ../shared/recordings are
 	@.venv/bin/python -m pytest -q tests/differential $(ARGS)

@@ -55,7 +55,7 @@ def test_a_limit_keeps_the_best(texts: list[str], question: str, limit: int) -> 
     assert rank([index], question, limit=limit) == rank([index], question, limit=100)[:limit]
 
 
-def test_a_heading_counts_more_than_text_and_a_name_counts_too() -> None:
+def test_headings_and_names_count_more_than_text() -> None:
     filler = "parrot otter heron"
     index = LexicalIndex(
         [
@@ -65,7 +65,7 @@ def test_a_heading_counts_more_than_text_and_a_name_counts_too() -> None:
             Entry("none", filler),
         ]
     )
-    assert [hit.chunk_id for hit in rank([index], "lions", limit=9)] == ["section", "text", "name"]
+    assert [hit.chunk_id for hit in rank([index], "lions", limit=9)] == ["section", "name", "text"]
 
 
 def test_nothing_to_find() -> None:
