@@ -61,6 +61,7 @@ async def live_server(data_dir: Path, **changes: Any) -> AsyncGenerator[LiveServ
         "local_pace_ms": 0,
         "circuit_failures": 0,
         "drain_s": 0,
+        "ingest_workers": 0,
         **{("OPENAI_BASE_URL" if name == "openai_base_url" else name): value for name, value in changes.items()},
     }
     settings = Settings(**values)

@@ -1,5 +1,6 @@
 """Settings: parsed once, frozen. Environment variables `TWINSPEAK_<NAME>`; docs/settings.md lists them all."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -93,6 +94,16 @@ class Settings(BaseSettings):
     chunk_chars: int = Field(default=900, ge=200, le=8_000)
     chunk_parent_chars: int = Field(default=3_600, ge=200, le=32_000)
 
+    ingest_workers: int = Field(default=1, ge=0, le=64)
+    ingest_idle_s: float = Field(default=30, gt=0, le=86_400)
+    ingest_lease_s: float = Field(default=30, ge=1, le=3_600)
+    upload_file_max_bytes: int = Field(default=150_000_000, ge=1_024)
+    upload_max_bytes: int = Field(default=600_000_000, ge=1_024)
+    upload_timeout_s: float = Field(default=1_800, gt=0, le=86_400)
+    vault_user_files: int = Field(default=300, ge=1)
+    vault_user_bytes: int = Field(default=2_000_000_000, ge=1_024)
+    vault_twin_bytes: int = Field(default=20_000_000_000, ge=1_024)
+
     trusted_proxies: Words = ()
     cors_origins: Words = ()
     egress_allow: Words = ()
@@ -134,6 +145,11 @@ class Settings(BaseSettings):
         if self.workers != 1:
             raise OperatorError("TWINSPEAK_WORKERS must be 1: more than one worker is not built yet.")
         return self
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment for a process that is to have these settings: ours, with where everything is kept."""
+        place = {"TWINSPEAK_DATA_DIR": str(self.data_dir.resolve()), "TWINSPEAK_DATABASE_URL": self.database}
+        return {**os.environ, **place}
 
     @property
     def database(self) -> str:

@@ -9,21 +9,27 @@ from sqlalchemy.exc import IntegrityError
 
 from twinspeak.domain.caller import Scope
 from twinspeak.domain.errors import PayloadTooLarge, ValidationFailed
+from twinspeak.domain.vault import Shelf, shelf_of
 from twinspeak.knowledge.ingest import MAX_CHARS, ingest, ingest_sync
 from twinspeak.persistence.db import Database
-from twinspeak.persistence.repos import documents
-from twinspeak.persistence.repos.documents import Chunk
+from twinspeak.persistence.repos import documents, shelves
+from twinspeak.persistence.repos.documents import Usage
+from twinspeak.persistence.repos.shelves import Chunk
 
 TEXT = "# Zoo\n\nThe zoo opens at nine.\n\n## Lions\n\nLions are fed at noon."
 ScopeOf = Callable[..., Scope]
 
 
+def shelf(scope: Scope) -> Shelf:
+    return shelf_of(scope.institution_id, scope.user_id, shared=False, private=False)
+
+
 async def chunks_of(db: Database, scope: Scope) -> list[Chunk]:
-    return await db.read(lambda tx: documents.all_chunks(tx, scope))
+    return await db.read(lambda tx: shelves.passages(tx, shelf(scope)))
 
 
-async def version_of(db: Database, scope: Scope) -> str:
-    return await db.read(lambda tx: documents.vault_version(tx, scope))
+async def version_of(db: Database, scope: Scope) -> dict[str, int]:
+    return await db.read(lambda tx: shelves.versions(tx, [shelf(scope)]))
 
 
 async def test_a_document_is_stored_as_its_chunks(db: Database, scope_of: ScopeOf) -> None:
@@ -71,7 +77,7 @@ async def test_the_system_has_no_vault(db: Database) -> None:
 async def test_blank_documents_are_refused(db: Database, scope_of: ScopeOf, name: str, text: str) -> None:
     with pytest.raises(ValidationFailed):
         await ingest(db, scope_of("ann"), name, text)
-    assert await db.read(lambda tx: documents.listing(tx, scope_of("ann"))) == []
+    assert await db.read(lambda tx: documents.usage(tx, scope_of("ann"))) == Usage(0, 0)
 
 
 async def test_huge_documents_are_refused(db: Database, scope_of: ScopeOf) -> None:
@@ -81,18 +87,18 @@ async def test_huge_documents_are_refused(db: Database, scope_of: ScopeOf) -> No
 
 def test_odd_characters_and_endless_names_are_stored(db: Database, scope_of: ScopeOf) -> None:
     ingest_sync(db, scope_of("ann"), "n" * 900 + "\ud800", "NUL \x00, half a pair \udc00 and 🦁.")
-    (chunk,) = db.read_sync(lambda tx: documents.all_chunks(tx, scope_of("ann")))
+    (chunk,) = db.read_sync(lambda tx: shelves.passages(tx, shelf(scope_of("ann"))))
     assert chunk.text == "NUL , half a pair  and 🦁."
     assert len(chunk.document_name) == 500
 
 
 async def test_half_a_document_is_never_kept(db: Database, scope_of: ScopeOf, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second chunk gets the first one's id, so the document goes too; however often it is tried."""
+    """The second passage gets the first one's id, so the document goes too; however often it is tried."""
     ann = scope_of("ann")
-    ids = cycle(["1" * 24, "2" * 24, "2" * 24])
+    ids = cycle(["2" * 24, "2" * 24])
     monkeypatch.setattr(documents, "new_id", lambda: next(ids))
     with pytest.raises(IntegrityError):
         await ingest(db, ann, "zoo.md", TEXT)
     monkeypatch.undo()
-    assert await db.read(lambda tx: documents.listing(tx, ann)) == []
+    assert await db.read(lambda tx: documents.usage(tx, ann)) == Usage(0, 0)
     assert (await ingest(db, ann, "zoo.md", TEXT)).new

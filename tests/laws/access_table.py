@@ -11,7 +11,8 @@ somebody else's in it:
     super     a super administrator, asked last
 
 Whoever has no token, a token that has run out, or one whose session has ended gets 401 on every line, whoever is
-suspended 403, but for the lines that say `public` (no token is looked at) and `operator` (this machine may). The twin
+suspended 403, but for the lines that say `public` (no token is looked at), `operator` (this machine may) and `link`
+(tests/vault/test_access.py says who opens which file). The twin
 that the super administrator is in has chat completions switched on. Sessions of the page are kept in a cookie: whoever
 brings a token of his own has no business there.
 """
@@ -156,6 +157,28 @@ DELETE /api/user/memory/personal                        200 200 200 200 200 200
 DELETE /api/user/memory/{turn}                          404 404 404 404 404 404
 POST /api/admin/memories                                403 200 403 200 200 200
 DELETE /api/admin/memory/{turn}                         403 404 403 404 404 404
+POST /api/user/files                                    415 415 415 415 415 415
+POST /api/user/uploads                                  200 200 200 200 200 200
+GET /api/user/upload/{turn}                             404 404 404 404 404 404
+PUT /api/user/upload/{turn}                             404 404 404 404 404 404
+DELETE /api/user/upload/{turn}                          404 404 404 404 404 404
+POST /api/user/files/{turn}/reprocess                   404 404 404 404 404 404
+POST /api/user/files/{turn}/cancel                      404 404 404 404 404 404
+POST /api/user/embeddings                               404 404 404 404 404 404
+PUT /api/user/embedding/{turn}                          404 404 404 404 404 404
+POST /api/user/files/search-content                     200 200 200 200 200 200
+POST /api/user/searchRag                                200 200 200 200 200 200
+POST /api/user/collections                              200 200 200 200 200 200
+POST /api/user/collection                               200 200 200 200 200 200
+PUT /api/user/collection/{turn}                         404 404 404 404 404 404
+DELETE /api/user/collection/{turn}                      404 404 404 404 404 404
+POST /api/user/collection/{turn}/files                  404 404 404 404 404 404
+POST /api/user/bulk/action                              200 200 200 200 200 200
+POST /api/user/url                                      422 422 422 422 422 422
+PUT /api/user/reingest/{turn}                           404 404 404 404 404 404
+PUT /api/user/reload/{turn}                             404 404 404 404 404 404
+GET /api/user/history/{turn}/ragSearch                  404 404 404 404 404 404
+GET /uploads/{user}/{turn}                              link
 GET /api/test/health                                    public
 GET /healthz                                            public
 GET /readyz                                             public

@@ -30,6 +30,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/user/share body institution": {"course_id": 7},
     "POST /api/user/memory": {"name": "tree", "value": "An oak."},
     "PUT /api/user/memory/{id}": {"value": "An elm."},
+    "PUT /api/user/upload/{id}": {"file_title": "An elm"},
+    "PUT /api/user/embedding/{id}": {"chunkText": "An elm."},
+    "POST /api/user/collection": {"name": "Elms"},
+    "PUT /api/user/collection/{id}": {"name": "Elms"},
+    "POST /api/user/bulk/action": {"type": "upload", "action": "exclude"},
+    "POST /api/user/url": {"url": "http://127.0.0.1/"},
+    "POST /api/user/files/search-content": {"query": "drain cover letter box"},
     "POST /api/user/feedback": {"text": "Well said."},
     "POST /api/user/assistant": {"name": "Mine too"},
     "PUT /api/user/assistant/{id}": {"description": "Hm"},
@@ -103,6 +110,26 @@ PLACES: dict[str, dict[str, str]] = {
     "POST /api/user/memory": {"body institution": "twin"},
     "PUT /api/user/memory/{id}": {"path id": "memory"},
     "DELETE /api/user/memory/{id}": {"path id": "memory"},
+    "POST /api/user/uploads": {"body institution": "twin"},
+    "GET /api/user/upload/{id}": {"path id": "upload"},
+    "PUT /api/user/upload/{id}": {"path id": "upload", "body institution": "twin"},
+    "DELETE /api/user/upload/{id}": {"path id": "upload"},
+    "POST /api/user/files/{fileId}/reprocess": {"path fileId": "upload"},
+    "POST /api/user/files/{fileId}/cancel": {"path fileId": "upload"},
+    "POST /api/user/embeddings": {"body upload": "upload"},
+    "PUT /api/user/embedding/{id}": {"path id": "chunk"},
+    "POST /api/user/files/search-content": {"body selectedUploadIds": "upload"},
+    "POST /api/user/collections": {"body institution": "twin"},
+    "POST /api/user/collection": {"body institution": "twin", "body parent": "folder"},
+    "PUT /api/user/collection/{id}": {"path id": "folder"},
+    "DELETE /api/user/collection/{id}": {"path id": "folder"},
+    "POST /api/user/collection/{id}/files": {"path id": "folder", "body institution": "twin"},
+    "POST /api/user/bulk/action": {"body ids": "upload"},
+    "POST /api/user/url": {"body institution": "twin", "body collection": "folder"},
+    "PUT /api/user/reingest/{fileId}": {"path fileId": "upload"},
+    "PUT /api/user/reload/{fileId}": {"path fileId": "upload"},
+    "GET /api/user/history/{id}/ragSearch": {"path id": "turn"},
+    "GET /uploads/{userId}/{filename}": {"path userId": "user", "path filename": "upload"},
     "POST /api/admin/memories": {"body institution": "twin"},
     "DELETE /api/admin/memory/{id}": {"path id": "memory"},
     "DELETE /api/user/share/{id}": {"path id": "share"},
@@ -197,10 +224,23 @@ BESIDE: dict[str, dict[str, str]] = {
     "GET /api/admin/usage-limits query instanceId": {"userId": "user"},
 }
 """By route and place: what of the caller's own a query has beside it."""
-_SUPER = ("/api/user/assistant/{id}", "/api/admin/", "/api/user/institutionSendInvite", "/api/user/institutionCreate")
+_SUPER = (
+    "/api/user/uploads",
+    "/api/user/collection",
+    "/api/user/url",
+    "/api/user/assistant/{id}",
+    "/api/admin/",
+    "/api/user/institutionSendInvite",
+    "/api/user/institutionCreate",
+)
 SUPER_REACHES = {route for route in PLACES if any(path in route for path in _SUPER)}
 """Where a super administrator does see what is others' (reference content 2.5 to 2.8): judged for everybody else."""
-UNDECLARED = {CHAT: {place for place in PLACES[CHAT] if place.startswith("header ")} | {"body model"}}
+UNDECLARED = {
+    "POST /api/user/embeddings": {"body upload"},
+    "POST /api/user/collection": {"body parent"},
+    "POST /api/user/url": {"body collection"},
+    CHAT: {place for place in PLACES[CHAT] if place.startswith("header ")} | {"body model"},
+}
 """Places that a route reads by hand, so that no walk can see them; the tests of that face name each."""
 NOT_OURS = {"modelId"}
 """What a vendor calls a model: no id of this server."""

@@ -44,6 +44,7 @@ from twinspeak.domain.ai_models import AiModel, OwnSecrets
 from twinspeak.domain.assistant import Assistant
 from twinspeak.domain.caller import Scope
 from twinspeak.domain.ids import new_id, new_uuid
+from twinspeak.knowledge.ingest import ingest
 from twinspeak.persistence.repos import ai_models, assistants, users
 from twinspeak.persistence.tables import memberships
 
@@ -52,7 +53,8 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures(
 _ID = re.compile(r"[a-z]I[dD]s?$|(^|[._-])ids?$|^institution$|^assistant$")
 _NEW_EACH_TIME = re.compile(r"[0-9a-f]{24}|\b1[67]\d{11}\b|\d{4}-\d\d-\d\dT[\d:.]+Z")
 _COUNTED = re.compile(
-    r'"(query_duration_ms|responseDurationMs|credits\w*|totalCredits|institutioncredits|created|latencyMs)":-?\d+'
+    r'"(query_duration_ms|responseDurationMs|credits\w*|totalCredits|institutioncredits|created|latencyMs'
+    r'|tookMs|totalMs)":-?\d+'
 )
 
 
@@ -101,6 +103,7 @@ async def owning(here: World, person: Person, gate: asyncio.Event) -> AsyncGener
         joined(here.server, person.token) as tab,
     ):
         made = await here.server.ground.db.write(lambda tx: _assistants(tx, profile["_id"], person.secret))
+        document = await _document(here, person, profile["_id"])
         person.ids = {
             "public": [profile["institution"]["publicId"]],
             "twin": [profile["institution"]["_id"]],
@@ -114,6 +117,9 @@ async def owning(here: World, person: Person, gate: asyncio.Event) -> AsyncGener
             "share": [await _share(here, person, course)],
             "memory": [await _memory(here, person, shared=shared) for shared in (False, True)],
             "socket": [tab.sid],
+            "upload": [document],
+            "folder": [(await here.post("/api/user/collection", {"name": person.secret}, person.token))[1]["id"]],
+            "chunk": await _chunks(here, person, document),
             "session": [_session_of(person.token)],
             "user": [profile["_id"]],
             "provider": [await _provider(here, person, profile["institution"]["_id"])],
@@ -131,6 +137,17 @@ async def _memory(here: World, person: Person, *, shared: bool) -> str:
     body = {"name": f"place {shared}", "value": person.secret, "shared": shared}
     _, made = await here.post("/api/user/memory", body, token=person.token)
     return made["id"]
+
+
+async def _document(here: World, person: Person, user_id: str) -> str:
+    text = f"{person.secret} is in the square. The {person.secret}, once more."
+    scope = Scope(user_id=user_id, institution_id=None)
+    return (await ingest(here.server.ground.db, scope, f"{person.secret}.md", text)).document_id
+
+
+async def _chunks(here: World, person: Person, document: str) -> list[str]:
+    _, body = await here.post("/api/user/embeddings", {"upload": document}, token=person.token)
+    return [one["_id"] for one in body["data"]]
 
 
 async def _share(here: World, person: Person, course: int) -> str:
@@ -202,6 +219,9 @@ UNKNOWN: dict[str, Any] = {
     "share": new_id(),
     "memory": new_id(),
     "socket": "AAAAAAAAAAAAAAAAAAAA",
+    "upload": new_id(),
+    "chunk": new_id(),
+    "folder": new_id(),
     "cursor": f"{new_id()}-0-0-0-0",
 }
 
@@ -320,7 +340,7 @@ async def call(here: World, caller: Person, route: str, place: str, value: Any) 
         *above, last = name.split(".")
         for step in above:
             into = into.setdefault(step, {})
-        into[last] = [value] if last == "ids" else value
+        into[last] = [value] if last in ("ids", "selectedUploadIds") else value
     here.upstream.default = lambda _: text_reply("Hello.")
     asked = len(here.upstream.exchanges)
     async with here.server.http.request(method, path, json=body, headers=headers) as response:

@@ -18,6 +18,7 @@ BOUNDARIES: dict[str, str] = {
     "src/twinspeak/engine/turn.py::Turn._answer": "a bug in an adapter must not lose the turn: it is saved as failed",
     "src/twinspeak/engine/turn.py::Turn._refusal": "the row is there by then, and its hold must be released",
     "src/twinspeak/knowledge/parsing.py::outcome_of": "whatever a parser raises on a strange file is that file's fault",
+    "src/twinspeak/knowledge/pipeline.py::Pipeline._step": "a bug in a parser ends on its document alone",
     "src/twinspeak/persistence/lanes.py::Lane._run": "whatever a unit of work raises belongs to who awaits it",
     "src/twinspeak/tools/runner.py::Runner.run": "a tool may raise anything; the model is told only that it failed",
     "src/twinspeak/transports/http/boundary.py::Boundary.__call__": "whoever asked gets a coded 500, the log the rest",

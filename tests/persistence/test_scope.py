@@ -30,7 +30,8 @@ from twinspeak.domain.caller import Scope
 from twinspeak.persistence.db import Database, Tx
 from twinspeak.persistence.repos import assistants as assistant_rows
 from twinspeak.persistence.scope import SYSTEM, ScopedStatement, UnscopedStatement, scoped
-from twinspeak.persistence.tables import TENANT_TABLES, assistants, chunks, documents, turn_details, turns, users
+from twinspeak.persistence.tables import TENANT_TABLES, assistants, turn_details, turns, users
+from twinspeak.persistence.vault_tables import chunks, documents
 
 ME = Scope(user_id="a" * 24, institution_id="b" * 24)
 ALONE = Scope(user_id="a" * 24, institution_id=None)

@@ -1,5 +1,8 @@
 """What belongs to a twin's vault, to a person's own, and to a conversation."""
 
+from typing import Any
+
+import msgspec
 import pytest
 from sqlalchemy import insert, update
 from sqlalchemy.exc import IntegrityError
@@ -8,66 +11,128 @@ from tests.persistence.turn_tools import end_of
 from tests.persistence.world import World, own
 from twinspeak.domain.caller import Scope
 from twinspeak.domain.conversation import Exchange
+from twinspeak.domain.ids import new_id
 from twinspeak.domain.turn import TurnState
-from twinspeak.persistence.repos import documents, turns
+from twinspeak.domain.vault import Document, Shelf
+from twinspeak.persistence.db import Tx
+from twinspeak.persistence.repos import documents, shelves, turns
+from twinspeak.persistence.repos.documents import Piece
 from twinspeak.persistence.scope import SYSTEM, scoped
-from twinspeak.persistence.tables import chunks, turn_details
+from twinspeak.persistence.tables import turn_details
 from twinspeak.persistence.tables import turns as turn_table
+from twinspeak.persistence.vault_tables import chunks
 from twinspeak.services.turn_store import TurnStore
 
 
-def add(world: World, scope: Scope, name: str) -> str:
-    new = documents.NewDocument(name=name, content_hash=name.ljust(64, "0"), bytes=5)
-    return world.db.write_sync(lambda tx: documents.add(tx, scope, new, [("Intro", f"{name} 1"), ("End", f"{name} 2")]))
+def add(world: World, scope: Scope, name: str, **fields: Any) -> Document:
+    new = Document(
+        id=new_id(),
+        institution_id=scope.institution_id,
+        user_id=None if scope.institution_id else scope.user_id,
+        owner_id=scope.user_id,
+        name=name,
+        media_type="text/plain",
+        bytes=5,
+        content_hash=name.ljust(64, "0"),
+        status="selected",
+        created=1,
+        indexed=True,
+        **fields,
+    )
+
+    def store(tx: Tx) -> None:
+        documents.add(tx, new)
+        documents.add_chunks(tx, new, 0, [Piece("Intro", f"{name} 1"), Piece("End", f"{name} 2")])
+
+    world.db.write_sync(store)
+    return new
+
+
+def found_on(world: World, shelf: Shelf) -> list[str]:
+    return sorted({one.document_name for one in world.db.read_sync(lambda tx: shelves.passages(tx, shelf))})
 
 
 class TestVaults:
-    def test_a_vault_is_shared_within_the_twin_and_closed_outside(self, world: World) -> None:
-        ids = {
-            "oak": add(world, own(world.ada, world.oak), "oak"),
-            "elm": add(world, own(world.eve, world.elm), "elm"),
+    def test_a_shelf_has_its_own_and_nothing_else(self, world: World) -> None:
+        oak, elm = own(world.ada, world.oak), own(world.eve, world.elm)
+        made = {
+            "oak": add(world, oak, "oak"),
+            "elm": add(world, elm, "elm"),
             "own": add(world, own(world.ada), "own"),
+            "secret": add(world, oak, "secret", is_private=True),
+            "shared": add(world, oak, "shared", account_shared=True),
         }
-        seen_by = {
-            own(world.ada, world.oak): ["oak"],
-            own(world.bob, world.oak): ["oak"],
-            own(world.eve, world.elm): ["elm"],
-            own(world.ada): ["own"],
-            own(world.bob): [],
+        shelves_seen = {
+            Shelf("twin", world.oak.id): ["oak"],
+            Shelf("twin", world.elm.id): ["elm"],
+            Shelf("shared", world.oak.id): ["shared"],
+            Shelf("shared", world.elm.id): [],
+            Shelf("own", world.oak.id, world.ada): ["secret"],
+            Shelf("own", world.oak.id, world.bob): [],
+            Shelf("personal", user_id=world.ada): ["own"],
+            Shelf("personal", user_id=world.bob): [],
         }
-        for scope, names in seen_by.items():
-            found = world.db.read_sync(lambda tx, s=scope: documents.listing(tx, s))
-            pieces = world.db.read_sync(lambda tx, s=scope: documents.all_chunks(tx, s))
-            assert [one.name for one in found] == names
-            assert [piece.text for piece in pieces] == [f"{name} {n}" for name in names for n in (1, 2)]
-            for name in ids.keys() - set(names):
-                assert not world.db.write_sync(lambda tx, s=scope, i=ids[name]: documents.remove(tx, s, i))
-                assert world.db.read_sync(lambda tx, s=scope, n=name: documents.find(tx, s, n.ljust(64, "0"))) is None
-        foreign = [piece.id for piece in world.db.read_sync(lambda tx: documents.all_chunks(tx, own(world.ada)))]
-        assert world.db.read_sync(lambda tx: documents.chunks_by_id(tx, own(world.bob, world.oak), foreign)) == []
+        ids = [one for document in made.values() for one in self._chunk_ids(world, document)]
+        for shelf, names in shelves_seen.items():
+            assert found_on(world, shelf) == names
+            fetched = world.db.read_sync(lambda tx, s=shelf: shelves.by_ids(tx, s, ids))
+            assert sorted({one.document_name for one in fetched}) == names
+        assert {document.shelf for document in made.values()} == {
+            shelf for shelf, names in shelves_seen.items() if names
+        }
 
-    def test_the_version_follows_what_is_in_it(self, world: World) -> None:
+    def _chunk_ids(self, world: World, document: Document) -> list[str]:
+        return world.db.read_sync(lambda tx: documents.chunk_ids(tx, document.id))
+
+    def test_what_is_excluded_hidden_or_half_read_is_not_found(self, world: World) -> None:
         scope = own(world.ada, world.oak)
+        document = add(world, scope, "oak")
+        shelf = document.shelf
+        for change, found in (
+            ({"status": "active"}, []),
+            ({"status": "selected"}, ["oak"]),
+            ({"status": "deleted"}, []),
+            ({"status": "selected"}, ["oak"]),
+            ({"indexed": False}, []),
+        ):
+            document = world.db.write_sync(lambda tx, c=change, d=document: documents.change(tx, d, **c))
+            assert found_on(world, shelf) == found
 
-        def version() -> str:
-            return world.db.read_sync(lambda tx: documents.vault_version(tx, scope))
+    def test_the_version_grows_with_every_change_of_a_shelf(self, world: World) -> None:
+        scope = own(world.ada, world.oak)
+        shelf = Shelf("twin", world.oak.id)
 
-        empty = version()
-        first = add(world, scope, "first")
-        one = version()
+        def version() -> int:
+            return world.db.read_sync(lambda tx: shelves.versions(tx, [shelf]).get(shelf.key, 0))
+
+        seen = [version()]
+        document = add(world, scope, "first")
+        seen.append(version())
         add(world, own(world.ada), "elsewhere")
-        assert version() == one
-        second = add(world, scope, "second")
-        two = version()
-        assert world.db.write_sync(lambda tx: documents.remove(tx, scope, first))
-        assert not world.db.write_sync(lambda tx: documents.remove(tx, scope, first))
-        assert len({empty, one, two, version()}) == 4
-        assert {piece.document_id for piece in world.db.read_sync(lambda tx: documents.all_chunks(tx, scope))} == {
-            second
-        }
+        assert version() == seen[-1]
+        document = world.db.write_sync(lambda tx: documents.change(tx, document, status="active"))
+        seen.append(version())
+        document = world.db.write_sync(lambda tx: documents.change(tx, document, is_private=True))
+        seen.append(version())
+        world.db.write_sync(lambda tx: documents.change(tx, document, is_private=False))
+        seen.append(version())
+        world.db.write_sync(lambda tx: documents.erase(tx, msgspec.structs.replace(document, is_private=False)))
+        seen.append(version())
+        assert seen == sorted(set(seen))
+
+    def test_a_content_is_once_on_a_shelf(self, world: World) -> None:
+        scope = own(world.ada, world.oak)
+        document = add(world, scope, "oak")
+        with pytest.raises(IntegrityError):
+            add(world, own(world.bob, world.oak), "oak")
+        secret = add(world, scope, "oak", is_private=True)
+        open_now = world.db.write_sync(lambda tx: documents.change(tx, secret, is_private=False))
+        assert found_on(world, document.shelf) == ["oak"]
+        world.db.write_sync(lambda tx: documents.change(tx, document, status="deleted"))
+        assert open_now.shelf == document.shelf
 
     def test_a_chunk_cannot_hang_on_another_twins_document(self, world: World) -> None:
-        document = add(world, own(world.ada, world.oak), "oak")
+        document = add(world, own(world.ada, world.oak), "oak").id
         piece = {"id": "c" * 24, "document_id": document, "position": 9, "section": "", "text": "planted"}
 
         with pytest.raises(IntegrityError):

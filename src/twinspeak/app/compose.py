@@ -9,6 +9,7 @@ import structlog
 from starlette.types import ASGIApp
 
 from twinspeak.app.faces import Core, Faces, build
+from twinspeak.app.ingesting import Keeper, files_of
 from twinspeak.app.models import keys_of, open_models
 from twinspeak.app.offline import Ground
 from twinspeak.app.writing import ModelWriter
@@ -35,6 +36,7 @@ from twinspeak.services.moderation import Moderation
 from twinspeak.services.rate_limits import RateLimits, Rule
 from twinspeak.services.remembering import Summaries
 from twinspeak.services.turn_store import TurnStore
+from twinspeak.services.vault import Vaults
 from twinspeak.settings import Settings
 from twinspeak.telemetry.metrics import Metrics
 from twinspeak.telemetry.turns import TurnTelemetry
@@ -45,6 +47,8 @@ from twinspeak.tools.registry import Registry
 from twinspeak.tools.runner import Runner
 
 _LONGEST_FAREWELL_S = 3.0
+_SWEEP_S = 3_600.0
+_COUNT_S = 20.0
 
 _log = structlog.get_logger(__name__)
 
@@ -91,27 +95,26 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
         )
         turns = TurnRegistry(ports, _limits(settings), keep_s=settings.turn_log_keep_s)
         auth.revocations.tell(turns.revoke, turns.leave)
+        keeper = Keeper(settings, ground.db)
+        # fmt: off
         core = Core(
-            ground=ground,
-            auth=auth,
-            limits=limits,
-            turns=turns,
-            store=store,
-            resolver=resolver,
-            models=models,
-            tools=tools,
-            moderation=moderation,
-            metrics=metrics,
-            watchdog=watchdog,
-            mailer=mailer,
-            fetcher=fetcher,
+            ground=ground, auth=auth, limits=limits, turns=turns, store=store, resolver=resolver, models=models,
+            tools=tools, moderation=moderation, metrics=metrics, watchdog=watchdog, mailer=mailer, fetcher=fetcher,
+            files=files_of(settings), keeper=keeper, retriever=retriever,
         )
+        # fmt: on
         faces, erasure = build(settings, core), Erasure(ground.db)
         _measure(metrics, watchdog, ground)
         await _reap(store, turns, erasure)
-        for work, name in ((watchdog.run(), "watchdog"), (mailer.run(), "mailer")):
+        for work, name in (
+            (watchdog.run(), "watchdog"),
+            (mailer.run(), "mailer"),
+            (_sweep_forever(faces.vaults), "sweeper"),
+            (_count_forever(retriever), "hits"),
+            (keeper.run(), "ingestion"),
+            (_reap_forever(store, turns, erasure, settings.turn_lease_s / 2), "reaper"),
+        ):
             background.spawn_forever(work, name=name)
-        background.spawn_forever(_reap_forever(store, turns, erasure, settings.turn_lease_s / 2), name="reaper")
         _close_in_order(stack, background, mailer, faces, turns)
         yield Running(
             asgi=faces.asgi,
@@ -202,6 +205,25 @@ async def _reap(store: TurnStore, turns: TurnRegistry, erasure: Erasure) -> None
         _log.warning("reaping put off", code=error.code)
     except Exception as error:  # boundary: a reaper that died of an outage would never settle what the outage left
         _log.warning("reaping put off", error=type(error).__name__)
+
+
+async def _sweep_forever(vaults: Vaults) -> None:
+    """Delete, now and then, the files that no document has: what is younger than an hour may still be coming in."""
+    while True:
+        try:
+            await vaults.sweep(before=now_ms() / 1000 - _SWEEP_S)
+        except (CodedError, OSError) as error:
+            _log.warning("sweeping put off", error=type(error).__name__)
+        await asyncio.sleep(_SWEEP_S)
+
+
+async def _count_forever(retriever: VaultRetriever) -> None:
+    while True:
+        await asyncio.sleep(_COUNT_S)
+        try:
+            await retriever.count_hits()
+        except CodedError as error:
+            _log.warning("hits not counted", code=error.code)
 
 
 async def _reap_forever(store: TurnStore, turns: TurnRegistry, erasure: Erasure, every_s: float) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 
+from twinspeak.app.ingesting import Keeper, quotas_of
 from twinspeak.app.models import model_guard
 from twinspeak.app.offline import Ground
 from twinspeak.app.writing import ModelWriter
@@ -13,6 +14,8 @@ from twinspeak.egress.mail import Mailer
 from twinspeak.engine.registry import TurnRegistry
 from twinspeak.engine.replay import log_of
 from twinspeak.identity.oidc import OidcClient
+from twinspeak.knowledge.retrieve import VaultRetriever
+from twinspeak.persistence.files import LocalFiles
 from twinspeak.providers.own import Served
 from twinspeak.services.accounts import Accounts
 from twinspeak.services.admin_histories import AdminHistories
@@ -43,6 +46,10 @@ from twinspeak.services.transcripts import Transcripts
 from twinspeak.services.turn_store import TurnStore
 from twinspeak.services.twins import Twins
 from twinspeak.services.usage import Usage
+from twinspeak.services.vault import Vaults
+from twinspeak.services.vault_folders import Folders
+from twinspeak.services.vault_reading import Passages
+from twinspeak.services.vault_urls import Addresses
 from twinspeak.settings import Settings
 from twinspeak.telemetry.metrics import Metrics
 from twinspeak.telemetry.watchdog import Watchdog
@@ -84,6 +91,9 @@ class Core:
     watchdog: Watchdog
     mailer: Mailer
     fetcher: Fetcher
+    files: LocalFiles
+    keeper: Keeper
+    retriever: VaultRetriever
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +102,7 @@ class Faces:
 
     asgi: ASGIApp
     hub: Hub
+    vaults: Vaults
     close_sockets: Callable[[str], Awaitable[None]]
 
 
@@ -119,11 +130,12 @@ def build(settings: Settings, core: Core) -> Faces:
     page = pages.mount(router("The chat page", public=True), bundle.load())
     routers = (qanda.ROUTER, sse_face.ROUTER, openai_face.ROUTER, page)
     asgi = application.build(services, routers, allowed=allowed, sockets=sockets)
-    return Faces(asgi=asgi, hub=hub, close_sockets=sockets.close_all)
+    return Faces(asgi=asgi, hub=hub, vaults=services.vaults, close_sockets=sockets.close_all)
 
 
 def _services(settings: Settings, core: Core, hub: Hub, audience: Audience) -> Services:
     db, oidc = core.ground.db, OidcClient(core.fetcher)
+    vaults = Vaults(db, core.files, quotas_of(settings), core.keeper.nudge)
     return Services(
         auth=core.auth,
         policy=Policy(db),
@@ -141,6 +153,10 @@ def _services(settings: Settings, core: Core, hub: Hub, audience: Audience) -> S
         moderation=core.moderation,
         transcripts=Transcripts(db),
         memories=Memories(db),
+        passages=Passages(db, core.retriever),
+        vaults=vaults,
+        folders=Folders(db, vaults),
+        addresses=Addresses(db, vaults, core.files, core.fetcher, core.keeper.nudge),
         conversations=Conversations(db),
         assistants=Assistants(db, core.models),
         limits=core.limits,
@@ -208,6 +224,9 @@ def _edge(settings: Settings) -> Edge:
         body_max_bytes=settings.body_max_bytes,
         question_max_bytes=settings.question_max_bytes,
         body_timeout_s=settings.body_timeout_s,
+        upload_file_max_bytes=settings.upload_file_max_bytes,
+        upload_max_bytes=settings.upload_max_bytes,
+        upload_timeout_s=settings.upload_timeout_s,
         public_url=settings.public_url,
         allow_token_in_url=settings.allow_token_in_url,
         trusted_proxies=settings.trusted_proxies,

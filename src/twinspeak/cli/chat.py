@@ -184,7 +184,7 @@ def _forget_cancel() -> None:
 def run_chat(question: str | None, settings: ClientSettings, output: Output, *, password_on_stdin: bool) -> ExitCode:
     """Chat until the question is answered or the person leaves. Raises CommandError, KeyboardInterrupt."""
     url = normal_url(settings.url)
-    login = _login(settings, password_on_stdin=password_on_stdin)
+    login = login_of(settings, password_on_stdin=password_on_stdin)
     with asyncio.Runner() as runner:
         client = runner.run(_opened(url))
         try:
@@ -203,7 +203,11 @@ async def _opened(url: str) -> Client:
     return Client.open(url)
 
 
-def _login(settings: ClientSettings, *, password_on_stdin: bool) -> Login:
+def login_of(settings: ClientSettings, *, password_on_stdin: bool) -> Login:
+    """Return how to sign in: a token, or address and password, asked for where somebody is at the keyboard.
+
+    Raises CommandError.
+    """
     if settings.token and not password_on_stdin:
         return Login(token=settings.token.get_secret_value())
     asking = sys.stdin.isatty()

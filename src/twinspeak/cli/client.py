@@ -5,7 +5,8 @@ It does not go through `egress`: that is the server's way out, and this runs on 
 
 import json
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
+from pathlib import Path
 from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
@@ -149,9 +150,27 @@ class Client:
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
             raise self._unreachable(problem) from problem
 
+    async def upload(self, token: str, path: Path, fields: dict[str, str]) -> dict[str, Any]:
+        """Send a file to the vault, as it is read; return the server's reply. Raises CommandError, OSError."""
+        with path.open("rb") as file:
+            form = aiohttp.FormData(fields)
+            form.add_field("files", file, filename=path.name)
+            return await self._answered(self._post("/api/user/files", form, token))
+
+    async def uploads(self, token: str, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Return a page of documents. Raises CommandError."""
+        return await self._call("/api/user/uploads", wanted, token=token)
+
+    async def search(self, token: str, query: str, limit: int) -> dict[str, Any]:
+        """Search the vault. Raises CommandError."""
+        return await self._call("/api/user/files/search-content", {"query": query, "limit": limit}, token=token)
+
     async def _call(self, path: str, body: dict[str, Any], *, token: str) -> dict[str, Any]:
+        return await self._answered(self._post(path, body, token, limit_s=REPLY_S))
+
+    async def _answered(self, asked: Awaitable[aiohttp.ClientResponse]) -> dict[str, Any]:
         try:
-            async with await self._post(path, body, token, limit_s=REPLY_S) as response:
+            async with await asked as response:
                 if response.status != 200:
                     raise await self._refusal(response)
                 reply = json.loads(await response.read())
@@ -164,12 +183,13 @@ class Client:
         return cast("dict[str, Any]", reply)
 
     async def _post(
-        self, path: str, body: dict[str, Any], token: str, limit_s: float | None = None
+        self, path: str, body: dict[str, Any] | aiohttp.FormData, token: str, limit_s: float | None = None
     ) -> aiohttp.ClientResponse:
         headers = {"x-access-token": token} if token else {}
         timeout = aiohttp.ClientTimeout(total=limit_s, sock_connect=CONNECT_S, sock_read=SILENCE_S)
+        sent: dict[str, Any] = {"data": body} if isinstance(body, aiohttp.FormData) else {"json": body}
         return await self._session.post(
-            f"{self.url}{path}", json=body, headers=headers, allow_redirects=False, timeout=timeout
+            f"{self.url}{path}", **sent, headers=headers, allow_redirects=False, timeout=timeout
         )
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> CommandError:

@@ -88,6 +88,23 @@ def serve(host: Host = None, port: Port = None, data_dir: DataDir = None) -> Non
 
 
 @app.command()
+def worker(
+    *,
+    follow_stdin: Annotated[
+        bool, typer.Option("--follow-stdin", help="End with standard input, or when there is nothing to do.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Read the files that wait in the vaults, beside a server. `serve` starts such a process itself."""
+    from twinspeak.cli.config import load_settings
+
+    settings = load_settings(data_dir=data_dir)
+    from twinspeak.app import ingesting
+
+    ingesting.work(settings, follows_stdin=follow_stdin)
+
+
+@app.command()
 def chat(
     question: Annotated[str | None, typer.Argument(help="What to ask; without it, a conversation begins.")] = None,
     url: Annotated[str | None, typer.Option(help="The server. Or TWINSPEAK_URL.")] = None,
@@ -108,6 +125,47 @@ def chat(
         raise CommandError("The question is empty.", ExitCode.USAGE)
     settings = load(ClientSettings, url=url, email=email, twin=twin)
     raise typer.Exit(run_chat(question, settings, output, password_on_stdin=password_stdin))
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Files, and folders whose files are taken, at any depth.")],
+    url: Annotated[str | None, typer.Option(help="The server. Or TWINSPEAK_URL.")] = None,
+    email: Annotated[str | None, typer.Option(help="Whose files they are. Or TWINSPEAK_EMAIL.")] = None,
+    *,
+    password_stdin: PasswordOnStdin = False,
+    institution: Annotated[
+        str | None, typer.Option(help="Id of the twin whose vault they go into; without it, your own.")
+    ] = None,
+    wait: Annotated[bool, typer.Option(help="Wait until all have been read.")] = True,
+) -> None:
+    """Bring files into a vault, and watch them being read. What is in the vault already is not taken again."""
+    from twinspeak.cli.chat import ClientSettings
+    from twinspeak.cli.config import load
+    from twinspeak.cli.vault import run_ingest
+
+    settings = load(ClientSettings, url=url, email=email)
+    terms = {"institution": institution} if institution else {}
+    raise typer.Exit(run_ingest(paths, settings, terms, password_on_stdin=password_stdin, wait=wait))
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help="What to look for.")],
+    url: Annotated[str | None, typer.Option(help="The server. Or TWINSPEAK_URL.")] = None,
+    email: Annotated[str | None, typer.Option(help="Who looks. Or TWINSPEAK_EMAIL.")] = None,
+    *,
+    password_stdin: PasswordOnStdin = False,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many passages to show.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the server's reply.")] = False,
+) -> None:
+    """Search the documents that you may read, and show the passages that fit."""
+    from twinspeak.cli.chat import ClientSettings
+    from twinspeak.cli.config import load
+    from twinspeak.cli.vault import run_search
+
+    settings = load(ClientSettings, url=url, email=email)
+    raise typer.Exit(run_search(query, settings, limit=limit, as_json=as_json, password_on_stdin=password_stdin))
 
 
 @app.command()

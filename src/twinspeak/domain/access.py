@@ -54,12 +54,13 @@ ALL_VERBS = tuple(str(verb) for verb in Verb)
 class Gate(StrEnum):
     """Whom a route or an event lets in, before any id in the request is looked at.
 
-    OPERATOR: this machine, or who bears the operator's token. SOCKET: whoever holds the socket, for what the socket
-    carries and for what is its user's own. ADMIN: administrators; with a verb, those who hold it in some twin.
-    MANAGER: who manages some account.
+    LINK: everybody, and what the link leads to decides. OPERATOR: this machine, or who bears the operator's token.
+    SOCKET: whoever holds the socket, for what the socket carries and for what is its user's own. ADMIN:
+    administrators; with a verb, those who hold it in some twin. MANAGER: who manages some account.
     """
 
     PUBLIC = "public"
+    LINK = "link"
     OPERATOR = "operator"
     SOCKET = "socket"
     SIGNED_IN = "signed-in"

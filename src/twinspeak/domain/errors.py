@@ -343,7 +343,7 @@ class ProviderTimeout(ServiceError):
 
 
 class FetchFailed(ServiceError):
-    """`details` is `{"reason": "unreachable"|"timeout"|"too_large"|"redirects"}`."""
+    """`details` is `{"reason": "unreachable"|"timeout"|"too_large"|"redirects"|"status", "status"?: int}`."""
 
     code = "fetch_failed"
     status = 502

@@ -14,6 +14,7 @@ from twinspeak.domain.errors import CodedError
 from twinspeak.domain.institution import Institution
 from twinspeak.domain.memory import Memory
 from twinspeak.domain.models import ModelSpec
+from twinspeak.domain.passage import Passage
 from twinspeak.domain.prompts import PromptSeen
 
 
@@ -76,22 +77,6 @@ class Ask(msgspec.Struct, frozen=True):
     request_id: str = ""
     once: OnceKey | None = None
     attachments: tuple[Attachment, ...] = ()
-
-
-class Passage(msgspec.Struct, frozen=True):
-    """A piece of a document of the vault. `number` is how the answer cites it: [number]; `cited` whether it does.
-
-    `score` is for ranking only.
-    """
-
-    number: int
-    chunk_id: str
-    document_id: str
-    document_name: str
-    text: str
-    section: str = ""
-    score: float = 0.0
-    cited: bool = False
 
 
 class Fallback(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Documents into a vault: clean, cut, store."""
+"""Short texts into a vault at once: what a new installation comes with. Files go through `knowledge.pipeline`."""
 
 import asyncio
 from hashlib import sha256
@@ -6,14 +6,16 @@ from hashlib import sha256
 import msgspec
 
 from twinspeak.domain.caller import Scope
+from twinspeak.domain.clock import now_ms
 from twinspeak.domain.errors import PayloadTooLarge, ValidationFailed
+from twinspeak.domain.ids import new_id
+from twinspeak.domain.vault import NAME_CHARS, Document
 from twinspeak.knowledge.chunk import Chunk, clean, split
 from twinspeak.persistence.db import Database, Tx
 from twinspeak.persistence.repos import documents
-from twinspeak.persistence.repos.documents import NewDocument
+from twinspeak.persistence.repos.documents import Piece
 
 MAX_CHARS = 5_000_000
-_LONGEST_NAME = 500
 
 
 class Ingested(msgspec.Struct, frozen=True):
@@ -25,7 +27,7 @@ class Ingested(msgspec.Struct, frozen=True):
 
 
 class _Prepared(msgspec.Struct, frozen=True):
-    document: NewDocument
+    document: Document
     chunks: list[Chunk]
 
 
@@ -36,15 +38,15 @@ async def ingest(db: Database, scope: Scope, name: str, text: str) -> Ingested:
     `MAX_CHARS` characters, ValidationFailed for a text or a name that is blank, ValueError for the system's scope.
     """
     _check(scope, text)
-    prepared = await asyncio.to_thread(_prepare, name, text)
-    return await db.write(lambda tx: _store(tx, scope, prepared))
+    prepared = await asyncio.to_thread(_prepare, scope, name, text)
+    return await db.write(lambda tx: _store(tx, prepared))
 
 
 def ingest_sync(db: Database, scope: Scope, name: str, text: str) -> Ingested:
     """`ingest` for start-up and the command line."""
     _check(scope, text)
-    prepared = _prepare(name, text)
-    return db.write_sync(lambda tx: _store(tx, scope, prepared))
+    prepared = _prepare(scope, name, text)
+    return db.write_sync(lambda tx: _store(tx, prepared))
 
 
 def _check(scope: Scope, text: str) -> None:
@@ -54,21 +56,35 @@ def _check(scope: Scope, text: str) -> None:
         raise PayloadTooLarge(f"A document may have at most {MAX_CHARS} characters.")
 
 
-def _prepare(name: str, text: str) -> _Prepared:
-    title = " ".join(clean(name).split())[:_LONGEST_NAME]
+def _prepare(scope: Scope, name: str, text: str) -> _Prepared:
+    title = " ".join(clean(name).split())[:NAME_CHARS]
     content = clean(text)
     chunks = split(content)
     if not chunks or not title:
         field = "text" if title else "name"
         raise ValidationFailed(details={"fields": [{"field": field, "message": "must not be blank"}]})
     encoded = content.encode()
-    document = NewDocument(name=title, content_hash=sha256(encoded).hexdigest(), bytes=len(encoded))
+    document = Document(
+        id=new_id(),
+        institution_id=scope.institution_id,
+        user_id=None if scope.institution_id else scope.user_id,
+        owner_id=scope.user_id,
+        name=title,
+        media_type="text/markdown",
+        bytes=len(encoded),
+        content_hash=sha256(encoded).hexdigest(),
+        status="selected",
+        created=now_ms(),
+        indexed=True,
+        chunks=len(chunks),
+    )
     return _Prepared(document, chunks)
 
 
-def _store(tx: Tx, scope: Scope, prepared: _Prepared) -> Ingested:
-    known = documents.find(tx, scope, prepared.document.content_hash)
+def _store(tx: Tx, prepared: _Prepared) -> Ingested:
+    known = documents.known(tx, prepared.document)
     if known is not None:
-        return Ingested(known, new=False, chunks=len(prepared.chunks))
-    pieces = [(chunk.section, chunk.text) for chunk in prepared.chunks]
-    return Ingested(documents.add(tx, scope, prepared.document, pieces), new=True, chunks=len(pieces))
+        return Ingested(known.id, new=False, chunks=known.chunks)
+    documents.add(tx, prepared.document)
+    documents.add_chunks(tx, prepared.document, 0, [Piece(chunk.section, chunk.text) for chunk in prepared.chunks])
+    return Ingested(prepared.document.id, new=True, chunks=len(prepared.chunks))

@@ -16,7 +16,7 @@ from sqlalchemy import (
     text,
 )
 
-from twinspeak.persistence import conversation_tables, credit_tables, identity_tables, model_tables
+from twinspeak.persistence import conversation_tables, credit_tables, identity_tables, model_tables, vault_tables
 from twinspeak.persistence.columns import BIG_ID, WORDS_TYPE, metadata
 from twinspeak.persistence.columns import flag as _flag
 from twinspeak.persistence.columns import id_ as _id
@@ -33,7 +33,6 @@ from twinspeak.persistence.text import Words
 _RUNNING = text("state = 'running'")
 _CHARGED = text("credits > 0")
 _THUMBED = text("thumb <> ''")
-_READY = text("status = 'ready'")
 
 meta = _table("meta", Column("key", Words(100), primary_key=True), _text("value"))
 
@@ -104,6 +103,8 @@ institutions = _table(
     _word("moderation_action", "block"),
     _text("moderation_phrases", "[]"),
     *(_int(name, -1) for name in ("cap_h24", "cap_institution")),
+    _flag("disable_file_upload_for_user"),
+    _int("max_files", 300),
     _one_of("status", "active", "inactive", "suspended", "deleted"),
     Index(None, "account_id"),
     Index(None, "join_id", unique=True),
@@ -349,45 +350,8 @@ turn_keys = _table(
     Index(None, "created"),
 )
 
-documents = _table(
-    "documents",
-    _id(),
-    _ref("institution_id", "institutions", null=True),
-    _ref("user_id", "users", null=True),
-    Column("name", Words(500), nullable=False),
-    _word("media_type", "text/markdown"),
-    _word("status", "ready"),
-    _int("bytes"),
-    Column("content_hash", Words(64), nullable=False),
-    _time("created"),
-    _one_of("status", "pending", "ready", "failed", "deleted"),
-    CheckConstraint("(institution_id IS NULL) <> (user_id IS NULL)", name="one_vault"),
-    UniqueConstraint("id", "institution_id"),
-    # A text is in a vault once, even if two people bring it at the same moment.
-    Index(None, "institution_id", "content_hash", unique=True, sqlite_where=_READY, postgresql_where=_READY),
-    Index(None, "user_id", "content_hash", unique=True, sqlite_where=_READY, postgresql_where=_READY),
-    tenant="vault",
-)
-
-chunks = _table(
-    "chunks",
-    _id(),
-    _ref("document_id", "documents"),
-    _ref("institution_id", "institutions", null=True),
-    _ref("user_id", "users", null=True),
-    _int("position"),
-    _text("section"),
-    _text("text"),
-    CheckConstraint("(institution_id IS NULL) <> (user_id IS NULL)", name="one_vault"),
-    UniqueConstraint("document_id", "position"),
-    ForeignKeyConstraint(["document_id", "institution_id"], ["documents.id", "documents.institution_id"]),
-    Index(None, "institution_id"),
-    Index(None, "user_id"),
-    tenant="vault",
-)
-
 TENANT_TABLES: dict[str, Table] = {name: table for name, table in metadata.tables.items() if "tenant" in table.info}
 """What the hook in `scope.py` watches."""
 
-TABLES_ELSEWHERE = (conversation_tables, credit_tables, identity_tables, model_tables)
+TABLES_ELSEWHERE = (conversation_tables, credit_tables, identity_tables, model_tables, vault_tables)
 """Modules that add to the same metadata: whoever has this one has all tables."""

@@ -41,6 +41,10 @@ from twinspeak.services.sso_providers import SsoProviders
 from twinspeak.services.transcripts import Transcripts
 from twinspeak.services.twins import Twins
 from twinspeak.services.usage import Usage
+from twinspeak.services.vault import Vaults
+from twinspeak.services.vault_folders import Folders
+from twinspeak.services.vault_reading import Passages
+from twinspeak.services.vault_urls import Addresses
 from twinspeak.telemetry.metrics import Metrics
 from twinspeak.telemetry.watchdog import Watchdog
 from twinspeak.transports.audience import Audience
@@ -98,6 +102,9 @@ class Edge:
     body_max_bytes: int = 1_048_576
     question_max_bytes: int = 8_388_608
     body_timeout_s: float = 20
+    upload_file_max_bytes: int = 150_000_000
+    upload_max_bytes: int = 600_000_000
+    upload_timeout_s: float = 1_800
     public_url: str = ""
     allow_token_in_url: bool = False
     trusted_proxies: tuple[str, ...] = ()
@@ -175,6 +182,10 @@ class Services:
     moderation: Moderation
     transcripts: Transcripts
     memories: Memories
+    vaults: Vaults
+    passages: Passages
+    folders: Folders
+    addresses: Addresses
     conversations: Conversations
     assistants: Assistants
     limits: RateLimits

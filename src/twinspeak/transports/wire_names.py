@@ -56,6 +56,9 @@ QANDA_PATH: Final = "/api/ai/personal/qanda"
 QANDA_STREAM_PATH: Final = "/api/ai/personal-stream/qanda-stream"
 CHAT_PATH: Final = "/api/ai/chat/completions"
 
+UPLOADS_PATH: Final = "/uploads"
+"""Where files of the vault are opened."""
+
 # -- what an answer is thought of -------------------------------------------------------------------------------------
 
 THUMBS: Final = {"up": "a good answer", "down": "a bad one"}

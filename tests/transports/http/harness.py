@@ -66,6 +66,10 @@ class World:
     moderation: Any = None
     transcripts: Any = None
     memories: Any = None
+    vaults: Any = None
+    passages: Any = None
+    folders: Any = None
+    addresses: Any = None
     conversations: Any = None
     assistants: Any = None
     policy: Any = None

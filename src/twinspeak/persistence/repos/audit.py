@@ -15,8 +15,6 @@ from twinspeak.persistence.repos import usage
 from twinspeak.persistence.repos import wallets as books
 from twinspeak.persistence.scope import SYSTEM, scoped
 from twinspeak.persistence.tables import (
-    chunks,
-    documents,
     holds,
     ledger_entries,
     sessions,
@@ -26,6 +24,7 @@ from twinspeak.persistence.tables import (
     users,
     wallets,
 )
+from twinspeak.persistence.vault_tables import chunks, documents
 
 SHOWN = 20
 """Findings of one kind that are told one by one."""

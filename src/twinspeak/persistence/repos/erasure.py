@@ -5,21 +5,22 @@ The rows of turns stay, empty, for the books refer to them.
 
 from sqlalchemy import delete, or_, select, update
 
-from twinspeak.persistence import fulltext
+from twinspeak.domain.clock import now_ms
+from twinspeak.persistence import fulltext, jobs
 from twinspeak.persistence.conversation_tables import feedbacks, memories, shares, summaries
 from twinspeak.persistence.db import Tx
+from twinspeak.persistence.repos import documents as vault
 from twinspeak.persistence.repos import meta
 from twinspeak.persistence.scope import SYSTEM, scoped
 from twinspeak.persistence.tables import (
     assistant_likes,
     assistants,
-    chunks,
-    documents,
     sessions,
     turn_details,
     turn_keys,
     turns,
 )
+from twinspeak.persistence.vault_tables import collections
 
 BATCH = 200
 _ASKED = "erase."
@@ -65,8 +66,10 @@ def _rest(tx: Tx, user_id: str) -> None:
     own = (assistants.c.owner_user_id == user_id, assistants.c.scope == "personal")
     nothing = {"name": "", "instructions": "", "description": "", "picture_url": "", "arguments": "[]"}
     tx.run(scoped(SYSTEM, update(assistants).where(*own).values(status="deleted", **nothing)))
-    tx.run(scoped(SYSTEM, delete(chunks).where(chunks.c.user_id == user_id)))
-    tx.run(scoped(SYSTEM, delete(documents).where(documents.c.user_id == user_id)))
+    for document in vault.of_owner(tx, user_id):
+        jobs.cancel(tx, "ingest", document.id, now=now_ms())
+        vault.erase(tx, document)
+    tx.run(scoped(SYSTEM, delete(collections).where(collections.c.user_id == user_id)))
     tx.run(update(sessions).where(sessions.c.user_id == user_id).values(ip="", user_agent=""))
     if not _running(tx, user_id):
         meta.drop(tx, _ASKED + user_id)

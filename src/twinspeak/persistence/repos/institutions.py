@@ -131,6 +131,20 @@ def joinable(tx: Tx) -> list[str]:
     return [row.id for row in tx.all(select(institutions.c.id).where(*open_ones).order_by(institutions.c.id))]
 
 
+class UploadRules(msgspec.Struct, frozen=True):
+    """Whether members who administer nothing may bring files, and how many files the twin's vault may have."""
+
+    disabled: bool
+    max_files: int
+
+
+def upload_rules(tx: Tx, institution_id: str) -> UploadRules:
+    """Return a twin's rules for files."""
+    columns = (institutions.c.disable_file_upload_for_user, institutions.c.max_files)
+    row = tx.first(select(*columns).where(institutions.c.id == institution_id))
+    return UploadRules(disabled=True, max_files=0) if row is None else UploadRules(*row)
+
+
 def entitles_new_admins(tx: Tx, institution_id: str) -> bool:
     """Tell whether new administrators get verbs by themselves."""
     return bool(tx.value(select(institutions.c.entitle_new_admins).where(institutions.c.id == institution_id)))

@@ -3,6 +3,7 @@
 dependencies=[PUBLIC]                                     everybody
 caller: SignedIn                                          who is signed in
 caller: Annotated[Caller, administers(Verb.USERS_LIST)]   who holds the verb in some twin
+caller: LinkFollower                                      everybody; what the link leads to decides
 caller: SuperAdmin / Administrator / AccountManager       the other gates
 """
 
@@ -38,6 +39,14 @@ async def _everybody() -> None:
     """Let everybody in: nothing to do, but to say so."""
 
 
+async def _by_link(request: Request) -> Caller | None:
+    """Return who follows a link, None for nobody in particular. Raises what a bad token raises."""
+    try:
+        return await caller_by_url(request)
+    except AuthenticationRequired:
+        return None
+
+
 async def _operator(request: Request) -> None:
     """Let in this machine itself, and a Bearer of `TWINSPEAK_METRICS_TOKEN`. Raises AuthenticationRequired."""
     wanted = services_of(request).edge.metrics_token
@@ -54,6 +63,7 @@ def administers(verb: Verb) -> Any:
 
 PUBLIC = Depends(_everybody)
 OPERATOR = Depends(_operator)
+LinkFollower = Annotated[Caller | None, Depends(_by_link)]
 Administrator = Annotated[Caller, Depends(Admits(Access(Gate.ADMIN)))]
 AccountManager = Annotated[Caller, Depends(Admits(Access(Gate.MANAGER)))]
 SuperAdmin = Annotated[Caller, Depends(Admits(Access(Gate.SUPER)))]
@@ -61,6 +71,7 @@ SuperAdmin = Annotated[Caller, Depends(Admits(Access(Gate.SUPER)))]
 _DECLARATIONS: dict[Any, Access] = {
     _everybody: Access(Gate.PUBLIC),
     _operator: Access(Gate.OPERATOR),
+    _by_link: Access(Gate.LINK),
     caller: Access(Gate.SIGNED_IN),
     caller_by_url: Access(Gate.SIGNED_IN),
     token_holder: Access(Gate.SIGNED_IN),

@@ -45,6 +45,11 @@ from twinspeak.transports.rest import (
     turns,
     usage,
     user,
+    vault,
+    vault_files,
+    vault_folders,
+    vault_reading,
+    vault_urls,
 )
 from twinspeak.transports.services import Services
 
@@ -82,6 +87,12 @@ ROUTERS = (
     memories.ROUTER,
     memories.ADMIN_ROUTER,
     transcripts.SHARED_ROUTER,
+    vault.UPLOADS,
+    vault.ROUTER,
+    vault_files.ROUTER,
+    vault_reading.ROUTER,
+    vault_folders.ROUTER,
+    vault_urls.ROUTER,
     models.ROUTER,
     ai_models.ROUTER,
     estimate.ROUTER,

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from twinspeak.domain.turn import Passage, TurnRecord
 from twinspeak.services.histories import HistoryFilter
+from twinspeak.services.vault_reading import Standing
 from twinspeak.transports.http.routes import SignedIn, router, services_of
 from twinspeak.transports.http.schemas import failures
 from twinspeak.transports.reply import source
@@ -18,6 +19,9 @@ ROUTER = router("History", failures=(401, 403))
 
 WHOLE = 100
 """The most dialogues that are listed with their texts whole: an answer may have 400,000 characters."""
+SEGMENT_CHARS = 100
+CONFIDENTIAL_REST = " (rest is confidential)"
+"""Of a confidential passage, so much is told in lists (product 2.2)."""
 FAVORITES = 1_000
 """The most favourites that are listed (reference 4.4)."""
 
@@ -176,6 +180,63 @@ async def read_sources(
     """Return the passages that the answer was given, with their whole text."""
     record = await services_of(request).histories.record(caller, history_id)
     return Sources(sources=[_whole(passage) for passage in record.passages])
+
+
+class Segment(Shape):
+    """A passage that was found for a dialogue; of what is confidential only its beginning is told."""
+
+    upload_id: str = Field(serialization_alias="uploadId", examples=[ID])
+    originalname: str = Field(description="Empty where you may not read the document any more.")
+    number: int = Field(description="As [number] in the answer.")
+    cited: bool
+    chunk_id: str = Field(serialization_alias="chunkId", examples=[ID])
+    chunk_index: int = Field(serialization_alias="chunkIndex")
+    chunk_url: str = Field(serialization_alias="chunkUrl", examples=["#page=2"])
+    section: str
+    score: float
+    length: int
+    mode: Literal["RAG"] = "RAG"
+    chunk_text: str = Field(serialization_alias="chunkText")
+    confidential: bool
+
+
+class Segments(BaseModel):
+    """What was searched out of the vault for a dialogue."""
+
+    success: Literal[True] = True
+    data: list[Segment]
+
+
+@ROUTER.get("/api/user/history/{id}/ragSearch", summary="Read what was searched out", responses=failures(400, 404))
+async def read_segments(
+    request: Request, caller: SignedIn, history_id: Annotated[HistoryId, Path(alias="id")]
+) -> Segments:
+    """Return the passages of a dialogue as the documents' readers may see them now."""
+    services = services_of(request)
+    record = await services.histories.record(caller, history_id)
+    seen = await services.passages.standing(caller, [passage.document_id for passage in record.passages])
+    return Segments(data=[_segment(passage, seen.get(passage.document_id)) for passage in record.passages])
+
+
+def _segment(passage: Passage, standing: Standing | None) -> Segment:
+    hidden = standing is None or standing.confidential
+    text = passage.text
+    if hidden and len(text) > SEGMENT_CHARS:
+        text = f"{text[:SEGMENT_CHARS]}{CONFIDENTIAL_REST}"
+    return Segment(
+        upload_id=passage.document_id,
+        originalname="" if standing is None else passage.document_name,
+        number=passage.number,
+        cited=passage.cited,
+        chunk_id=passage.chunk_id,
+        chunk_index=passage.position,
+        chunk_url=f"#{passage.locator}" if passage.locator else "",
+        section="" if standing is None else passage.section,
+        score=passage.score,
+        length=len(passage.text),
+        chunk_text="" if standing is None else text,
+        confidential=hidden,
+    )
 
 
 def _whole(passage: Passage) -> dict[str, Any]:

@@ -63,4 +63,4 @@ async def read_prompt(
 
 
 def _named(passage: Passage) -> str:
-    return f"[{passage.number}] {passage.document_name}"
+    return f"[{passage.number}] {'a confidential document' if passage.confidential else passage.document_name}"

@@ -36,7 +36,7 @@ EMPTY: tuple[Any, ...] = (None, "", [], {})
 NEUTRAL: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(
         (
-            "disableFileUploadForUser", "disableAudioNotesForUser", "disableAssistantsForUser", "kagFusionEnabled",
+            "disableAudioNotesForUser", "disableAssistantsForUser", "kagFusionEnabled",
             "rtEnabled", "rtTextInputEnabled", "guestUI", "extendedContext",
             "disableToolUseInstructions", "kalturaIsAdminSecret",
         ),
@@ -53,7 +53,6 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "rtAdminOnly": (None, True),
     "alwaysCiteSources": (None, True),
     "kmeanScore": (None, 0.45),
-    "maxFiles": (None, 300),
     "canvasAPIScope": (None, [], ["url:GET|/api/v1/courses/:course_id/smartsearch"]),
 }  # fmt: skip
 """Fields of twins that this server does not act on, and the values that ask for nothing."""
@@ -116,6 +115,9 @@ class OwnSettings(Appearance):
     moderation_phrases: Phrases | None = Field(
         default=None, alias="moderationPhrases", description="Found as whole words, whatever case and punctuation."
     )
+    disable_file_upload_for_user: bool | None = Field(
+        default=None, alias="disableFileUploadForUser", description="Only administrators bring files."
+    )
     location_enabled: bool | None = Field(
         default=None, alias="locationEnabled", description="Tells the model where those are who let it be told."
     )
@@ -135,6 +137,9 @@ class TwinSettings(OwnSettings):
         default=None, alias="creditAward", description="To a new member, from the twin, where members pay."
     )
     rag_ignore: bool | None = Field(default=None, alias="ragIgnore")
+    max_files: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, alias="maxFiles", description="Documents in the twin's vault, at most."
+    )
     rag_only: bool | None = Field(default=None, alias="ragOnly")
     chat_completion_enabled: bool | None = Field(default=None, alias="chatCompletionEnabled")
     chat_completion_openai_compat: bool | None = Field(default=None, alias="chatCompletionOpenAICompat")

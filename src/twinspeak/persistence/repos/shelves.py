@@ -1,0 +1,125 @@
+"""What searches read: the passages of a shelf (`domain.vault.Shelf`), and how often it has changed.
+
+Whoever changes what is found on a shelf calls `changed` in the same transaction.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Select, insert, select, update
+
+from twinspeak.domain.vault import Shelf
+from twinspeak.persistence.db import Tx
+from twinspeak.persistence.scope import scoped
+from twinspeak.persistence.tables import institutions
+from twinspeak.persistence.vault_tables import chunks, documents, shelves
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """A passage that can be found. `position` counts from 0 within its document, `parent` its parent sections.
+
+    `locator` is a URL fragment: the page, slide, sheet or time it came from. `confidential`: for its owner's eyes.
+    """
+
+    id: str
+    document_id: str
+    document_name: str
+    position: int
+    section: str
+    text: str
+    parent: int = 0
+    locator: str = ""
+    confidential: bool = False
+    collection_id: str | None = None
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A passage that was found, and how well: comparable within one search only.
+
+    `places` says where each way of searching ranked it, from 1; `fused`: more than one way was gone.
+    """
+
+    chunk: Chunk
+    score: float
+    places: Mapping[str, int] = {}
+    fused: bool = False
+
+
+_COLUMNS = (
+    chunks.c.id,
+    chunks.c.document_id,
+    documents.c.name,
+    chunks.c.position,
+    chunks.c.section,
+    chunks.c.text,
+    chunks.c.parent,
+    chunks.c.locator,
+    documents.c.collection_id,
+)
+
+
+def changed(tx: Tx, *places: Shelf) -> None:
+    """Note that something else is found on these shelves now."""
+    for key in sorted({place.key for place in places}):
+        if not tx.change(update(shelves).where(shelves.c.key == key).values(version=shelves.c.version + 1)):
+            tx.run(insert(shelves).values(key=key, version=1))
+
+
+def versions(tx: Tx, places: Sequence[Shelf]) -> dict[str, int]:
+    """Return the version of each shelf, by its key; those that never had anything are left out."""
+    wanted = [place.key for place in places]
+    rows = tx.all(select(shelves.c.key, shelves.c.version).where(shelves.c.key.in_(wanted)))
+    return {row.key: row.version for row in rows}
+
+
+def siblings(tx: Tx, institution_id: str) -> tuple[str, ...]:
+    """Return the active twins of a twin's account, itself among them; outside of accounts it is alone."""
+    account = select(institutions.c.account_id).where(institutions.c.id == institution_id)
+    account_id = tx.value(account)
+    if account_id is None:
+        return (institution_id,)
+    active = (institutions.c.account_id == account_id, institutions.c.status == "active")
+    return tuple(row.id for row in tx.all(select(institutions.c.id).where(*active).order_by(institutions.c.id)))
+
+
+def passages(tx: Tx, shelf: Shelf) -> list[Chunk]:
+    """Return all that is found on a shelf, for an index; documents in a fixed order, passages by position."""
+    ordered = _found_on(shelf).order_by(chunks.c.document_id, chunks.c.position)
+    return [_chunk(row, shelf) for row in tx.all(scoped(shelf.scope, ordered))]
+
+
+def by_ids(tx: Tx, shelf: Shelf, ids: Sequence[str]) -> list[Chunk]:
+    """Return those of some passages that are found on a shelf now."""
+    if not ids:
+        return []
+    rows = tx.all(scoped(shelf.scope, _found_on(shelf).where(chunks.c.id.in_(list(ids)))))
+    return [_chunk(row, shelf) for row in rows]
+
+
+def count(tx: Tx, shelf: Shelf) -> int:
+    """Return how many documents are found on a shelf."""
+    rows = tx.all(scoped(shelf.scope, select(documents.c.id).where(*on_shelf(shelf), *_FOUND)))
+    return len(rows)
+
+
+_FOUND = (documents.c.status == "selected", documents.c.indexed.is_(True))
+
+
+def on_shelf(shelf: Shelf) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions that keep documents to a shelf, beside its scope."""
+    if shelf.kind == "personal":
+        return ()
+    if shelf.kind == "own":
+        return (documents.c.is_private.is_(True), documents.c.owner_id == shelf.user_id)
+    return (documents.c.is_private.is_(False), documents.c.account_shared.is_(shelf.kind == "shared"))
+
+
+def _found_on(shelf: Shelf) -> Select[Any]:
+    joined: Any = select(*_COLUMNS).join_from(chunks, documents, documents.c.id == chunks.c.document_id)
+    return joined.where(*on_shelf(shelf), *_FOUND)
+
+
+def _chunk(row: Any, shelf: Shelf) -> Chunk:  # noqa: ANN401 -- a row of _COLUMNS
+    *first, collection_id = row
+    return Chunk(*first, confidential=shelf.kind in ("personal", "own"), collection_id=collection_id)

@@ -1,0 +1,152 @@
+"""Passages of documents: listed, corrected, searched (reference content 4.3, 4.4, 4.5, 4.7)."""
+
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from twinspeak.domain.caller import Caller
+from twinspeak.domain.clock import monotonic
+from twinspeak.domain.errors import Conflict, InvalidId, NotFound
+from twinspeak.domain.ids import parse_id
+from twinspeak.domain.vault import Document, VaultQuery
+from twinspeak.persistence.db import Database, Tx
+from twinspeak.persistence.repos import documents
+from twinspeak.persistence.repos.documents import StoredChunk
+from twinspeak.persistence.repos.shelves import Found
+from twinspeak.services import vault_rights as rights
+
+MOST_LISTED = 1_000
+SNIPPET_CHARS = 200
+_WORD = re.compile(r"\w{2,}")
+
+
+class Finder(Protocol):
+    """`knowledge.retrieve.VaultRetriever`, as far as searching by hand goes."""
+
+    async def find(self, query: VaultQuery) -> list[Found]:
+        """Return passages, best first. Raises Overloaded."""
+        ...
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """A passage that was found, with its document; `snippet` is what of it is shown."""
+
+    found: Found
+    document: Document
+    snippet: str
+    score: float
+
+
+class Hits(msgspec.Struct, frozen=True):
+    """What a search gave. `scanned` passages were found before the weak ones were left out."""
+
+    rows: list[Hit]
+    scanned: int
+    documents: int
+    took_ms: int
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """Of a document that somebody may read: whether it is confidential."""
+
+    confidential: bool
+
+
+class Passages:
+    """One for the whole server."""
+
+    def __init__(self, db: Database, finder: Finder) -> None:
+        """Keep the parts."""
+        self._db = db
+        self._finder = finder
+
+    async def list(self, caller: Caller, upload: str) -> tuple[Document, list[StoredChunk]]:
+        """Return a document's first 1,000 passages. Raises InvalidId and NotFound."""
+
+        def read(tx: Tx) -> tuple[Document, list[StoredChunk]]:
+            found = rights.read(tx, caller, upload, param="upload")
+            return found, documents.list_chunks(tx, found.id, limit=MOST_LISTED)
+
+        return await self._db.read(read)
+
+    async def standing(self, caller: Caller, document_ids: Sequence[str]) -> dict[str, Standing]:
+        """Return which of some documents a caller may read now, by id."""
+
+        def read(tx: Tx) -> dict[str, Standing]:
+            found = (documents.by_id(tx, one) for one in dict.fromkeys(document_ids))
+            return {
+                one.id: Standing(confidential=one.is_private)
+                for one in found
+                if one is not None and rights.readable(tx, caller, one)
+            }
+
+        return await self._db.read(read)
+
+    async def correct(self, caller: Caller, chunk_id: str, text: str) -> None:
+        """Put a text in the place of a passage's.
+
+        Raises InvalidId, NotFound, what `vault_rights.writable` raises, and Conflict while the document is being read.
+        """
+        parsed = parse_id(chunk_id)
+        if parsed is None:
+            raise InvalidId(param="id")
+
+        def store(tx: Tx) -> None:
+            chunk = documents.chunk(tx, parsed)
+            if chunk is None:
+                raise NotFound(param="id")
+            document = rights.write(tx, caller, chunk.document_id)
+            if document.busy:
+                raise Conflict("This document is being read: change its passages when that is done.")
+            documents.write_chunk(tx, document, chunk.id, text)
+
+        await self._db.write(store)
+
+    async def search(
+        self, caller: Caller, query: str, *, limit: int, least: float = 0.0, uploads: Sequence[str] | None = None
+    ) -> Hits:
+        """Search what a caller reads: his own documents, the active twin's, and those that its account's twins share.
+
+        `uploads` narrows to some documents; foreign and malformed ids among them are left out. `least` is a share of
+        the best score, 0 to 1. Raises Overloaded.
+        """
+        began = monotonic()
+        twin = await self._db.read(lambda tx: rights.place_of(tx, caller, None))
+        wanted = VaultQuery.of(caller, twin, query, limit)
+        if uploads is not None:
+            known = frozenset(parsed for one in uploads if (parsed := parse_id(one)))
+            wanted = msgspec.structs.replace(wanted, documents=known)
+        found = await self._finder.find(wanted)
+        rows = await self._db.read(lambda tx: _hits(tx, found, query))
+        best = rows[0].score if rows else 0.0
+        kept = [row for row in rows if row.score >= least * best]
+        took = round((monotonic() - began) * 1000)
+        return Hits(kept, scanned=len(found), documents=len({row.document.id for row in kept}), took_ms=took)
+
+
+def snippet(text: str, query: str) -> str:
+    """Return about 200 characters of a passage around the words that were looked for."""
+    plain = " ".join(text.split())
+    if len(plain) <= SNIPPET_CHARS:
+        return plain
+    lowered = plain.casefold()
+    places = [at for word in _WORD.findall(query.casefold()) if (at := lowered.find(word[:6])) >= 0]
+    middle = sorted(places)[len(places) // 2] if places else 0
+    start = max(0, min(middle - SNIPPET_CHARS // 3, len(plain) - SNIPPET_CHARS))
+    cut = plain[start : start + SNIPPET_CHARS]
+    return f"{'…' if start else ''}{cut}{'…' if start + SNIPPET_CHARS < len(plain) else ''}"
+
+
+def _hits(tx: Tx, found: Sequence[Found], query: str) -> list[Hit]:
+    known: dict[str, Document | None] = {}
+    rows: list[Hit] = []
+    for one in found:
+        document_id = one.chunk.document_id
+        if document_id not in known:
+            known[document_id] = documents.by_id(tx, document_id)
+        document = known[document_id]
+        if document is not None:
+            rows.append(Hit(one, document, snippet(one.chunk.text, query), one.score))
+    return rows

@@ -1,0 +1,90 @@
+"""A real server with people in two twins of one account and one of another; files come in over HTTP.
+
+The ingestion worker runs in the test's own loop when a test says `read`: the same classes as in its own process.
+"""
+
+import json
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.faces import Answer, Face, ask
+from tests.organisation import Org, organisation
+from tests.world import world
+from twinspeak.app.ingesting import worker_of
+from twinspeak.knowledge.worker import Worker
+
+LION = b"# The zoo\n\n## Lions\n\nLions are fed at noon by the keeper.\n\n## Owls\n\nOwls are fed at midnight."
+
+
+@dataclass
+class House:
+    """Who is in `org`: see `tests.organisation`."""
+
+    org: Org
+    worker: Worker
+
+    @property
+    def server(self) -> Any:
+        return self.org.here.server
+
+    async def read(self) -> None:
+        """Do every job that waits."""
+        while await self.worker.once():
+            pass
+
+    async def send(self, who: str, files: Sequence[tuple[str, bytes]], **fields: Any) -> tuple[int, dict[str, Any]]:
+        """Upload; return status and body."""
+        form = aiohttp.FormData(quote_fields=False, default_to_multipart=True)
+        for name, value in fields.items():
+            form.add_field(name, value if isinstance(value, str) else json.dumps(value))
+        for name, data in files:
+            form.add_field("files", data, filename=name)
+        headers = self.server.auth(self.org.tokens[who])
+        async with self.server.http.post("/api/user/files", data=form, headers=headers) as response:
+            return response.status, await response.json()
+
+    async def bring(self, who: str, name: str, data: bytes, **fields: Any) -> str:
+        """Upload one file and have it read; return its id."""
+        status, body = await self.send(who, [(name, data)], **fields)
+        assert status == 200, body
+        assert body["files"][0]["success"], body
+        await self.read()
+        return body["files"][0]["uploadId"]
+
+    async def call(self, who: str | None, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        headers = self.server.auth(self.org.tokens[who]) if who else {}
+        async with self.server.http.request(method, path, json=body, headers=headers) as response:
+            if response.content_type == "application/json":
+                return response.status, await response.json()
+            return response.status, await response.read()
+
+    async def document(self, who: str, document_id: str) -> dict[str, Any]:
+        status, body = await self.call(who, "GET", f"/api/user/upload/{document_id}")
+        assert status == 200, body
+        return body["data"]
+
+    async def listed(self, who: str, **body: Any) -> list[str]:
+        status, found = await self.call(who, "POST", "/api/user/uploads", body)
+        assert status == 200, found
+        return sorted(one["originalname"] for one in found["data"])
+
+    async def chunks(self, who: str, document_id: str) -> list[dict[str, Any]]:
+        status, found = await self.call(who, "POST", "/api/user/embeddings", {"upload": document_id})
+        assert status == 200, found
+        return found["data"]
+
+    async def ask(self, who: str, question: str, **args: Any) -> Answer:
+        """Ask the `local` model."""
+        return await ask(self.server, self.org.tokens[who], Face.REST, question, **args)
+
+
+@asynccontextmanager
+async def house(folder: Path, **changes: Any) -> AsyncGenerator[House]:
+    async with world(folder, default_model="local", **changes) as here:
+        org = await organisation(here)
+        yield House(org, worker_of(here.server.settings, here.server.ground.db))
