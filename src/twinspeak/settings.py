@@ -44,6 +44,9 @@ class Settings(BaseSettings):
     default_model: str = ""
     local_pace_ms: int = Field(default=8, ge=0, le=1_000)
     moderation: Literal["rules", "openai"] = "rules"
+    web_search: Literal["off", "searxng", "brave", "tavily"] = "off"
+    web_search_url: str = ""
+    web_search_key: SecretStr | None = None
     openai_wire: Literal["auto", "chat", "responses"] = "auto"
 
     stream_coalesce_ms: int = Field(default=20, ge=0, le=5_000)

@@ -256,6 +256,9 @@ class FakeTools:
         self.tools: dict[str, Tool] = {}
         self.ran: list[ToolCall] = []
 
+    async def prepare(self, plan: TurnPlan) -> None:
+        """Everything is at hand."""
+
     def specs(self, plan: TurnPlan) -> tuple[ToolSpec, ...]:
         return tuple(ToolSpec(name=name, description="", parameters={}, icon="tool", label=name) for name in self.tools)
 

@@ -20,6 +20,7 @@ BOUNDARIES: dict[str, str] = {
     "src/twinspeak/knowledge/parsing.py::outcome_of": "whatever a parser raises on a strange file is that file's fault",
     "src/twinspeak/knowledge/pipeline.py::Pipeline._step": "a bug in a parser ends on its document alone",
     "src/twinspeak/persistence/lanes.py::Lane._run": "whatever a unit of work raises belongs to who awaits it",
+    "src/twinspeak/tools/runner.py::Runner.prepare": "a list that breaks costs a turn that server's tools alone",
     "src/twinspeak/tools/runner.py::Runner.run": "a tool may raise anything; the model is told only that it failed",
     "src/twinspeak/transports/http/boundary.py::Boundary.__call__": "whoever asked gets a coded 500, the log the rest",
 }

@@ -7,6 +7,7 @@ import pytest
 from tests.services.stage import Here, Stage
 from twinspeak.domain.caller import Scope
 from twinspeak.domain.events import DisplayInfo
+from twinspeak.domain.tools import Material
 from twinspeak.domain.turn import ToolCall, ToolOutcome, TurnPlan
 from twinspeak.persistence.conversation_tables import memories
 from twinspeak.persistence.repos import memories as rows
@@ -21,6 +22,12 @@ class Context:
 
     def progress(self, call_id: str, display: DisplayInfo, fraction: float | None) -> None:
         """Nobody looks."""
+
+    def material(self) -> list[Material]:
+        return []
+
+    def begun(self, name: str) -> int:
+        return 1
 
 
 async def a_turn(stage: Stage, *, twin: bool = True) -> TurnPlan:

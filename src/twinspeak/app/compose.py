@@ -12,6 +12,7 @@ from twinspeak.app.faces import Core, Faces, build
 from twinspeak.app.ingesting import Keeper, files_of
 from twinspeak.app.models import keys_of, open_models
 from twinspeak.app.offline import Ground
+from twinspeak.app.tools import tools_of
 from twinspeak.app.writing import ModelWriter
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.errors import CodedError, OperatorError
@@ -41,10 +42,6 @@ from twinspeak.settings import Settings
 from twinspeak.telemetry.metrics import Metrics
 from twinspeak.telemetry.turns import TurnTelemetry
 from twinspeak.telemetry.watchdog import Watchdog
-from twinspeak.tools.builtin.search_uploads import search_uploads_tool
-from twinspeak.tools.builtin.set_user_memory import set_user_memory_tool
-from twinspeak.tools.registry import Registry
-from twinspeak.tools.runner import Runner
 
 _LONGEST_FAREWELL_S = 3.0
 _SWEEP_S = 3_600.0
@@ -81,7 +78,7 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
         twin_rule = Rule("turns_twin", settings.turns_per_minute_twin)
         resolver = Resolver(ground.db, models, limits, cors_origins=settings.cors_origins, twin_rule=twin_rule)
         retriever = VaultRetriever(ground.db)
-        tools = Runner(Registry([search_uploads_tool(retriever), set_user_memory_tool(ground.db)]))
+        tools, asker = tools_of(settings, ground, retriever, (client, fetcher))
         moderation = Moderation(ground.db, _judge(settings, client))
         ports = TurnPorts(
             resolver=resolver,
@@ -93,7 +90,7 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
             observer=TurnTelemetry(metrics),
             summarizer=Summaries(ground.db, models, ModelWriter(models)),
         )
-        turns = TurnRegistry(ports, _limits(settings), keep_s=settings.turn_log_keep_s)
+        turns = asker.turns = TurnRegistry(ports, _limits(settings), keep_s=settings.turn_log_keep_s)
         auth.revocations.tell(turns.revoke, turns.leave)
         keeper = Keeper(settings, ground.db)
         # fmt: off

@@ -357,3 +357,10 @@ class ToolError(CodedError):
     status = 200
     type = "tool_error"
     default = "The tool could not do this."
+
+
+class ToolRefused(ToolError):
+    """A rule forbids what the model asked of a tool (`tools.policy`). `details` is `{"reason": word}`."""
+
+    code = "tool_refused"
+    default = "This may not be done here."

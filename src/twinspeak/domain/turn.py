@@ -16,6 +16,7 @@ from twinspeak.domain.memory import Memory
 from twinspeak.domain.models import ModelSpec
 from twinspeak.domain.passage import Passage
 from twinspeak.domain.prompts import PromptSeen
+from twinspeak.domain.tools import Opaque, ToolCall, ToolGrants, ToolSpec, ToolUse
 
 
 class Face(StrEnum):
@@ -54,7 +55,8 @@ class Ask(msgspec.Struct, frozen=True):
     `institution_hint` names a twin that counts only if the caller belongs to it (chat completions' `model`).
     `course` None asks for a new conversation, named `new_course_name` or after the question. `rag_only`/`rag_ignore`
     are True or None (contract 4.5). `messages` replaces the stored history (chat completions). `once` is there when
-    the client sent a key by which it may ask again.
+    the client sent a key by which it may ask again. `depth` counts the turns that a model asked this one in: 0 is a
+    person's.
     """
 
     turn_id: str
@@ -77,6 +79,7 @@ class Ask(msgspec.Struct, frozen=True):
     request_id: str = ""
     once: OnceKey | None = None
     attachments: tuple[Attachment, ...] = ()
+    depth: int = 0
 
 
 class Fallback(msgspec.Struct, frozen=True):
@@ -93,6 +96,7 @@ class TurnPlan(msgspec.Struct, frozen=True):
     `course` always has an id (0 = unassigned). `output_limit` is in tokens, already within the model's own.
     `payer_institution_id` None means that the user pays. `may_locate`: user and twin let a model know the place.
     `uses_memory`: the user has not switched it off; `memories` is what there is to know.
+    `has_other_twins`: the caller is a member of another twin, too.
     """
 
     ask: Ask
@@ -114,6 +118,8 @@ class TurnPlan(msgspec.Struct, frozen=True):
     may_locate: bool = False
     uses_memory: bool = False
     memories: tuple[Memory, ...] = ()
+    has_other_twins: bool = False
+    tool_grants: ToolGrants = ToolGrants()
 
     def fallen_back(self) -> "TurnPlan":
         """Return the plan with the next fall-back in place of its model; there must be one."""
@@ -127,45 +133,18 @@ class TurnPlan(msgspec.Struct, frozen=True):
         )
 
 
-class ToolSpec(msgspec.Struct, frozen=True):
-    """A tool as models see it; `parameters` is a JSON Schema object."""
-
-    name: str
-    description: str
-    parameters: dict[str, Any]
-    icon: str
-    label: str
-
-
-class Opaque(msgspec.Struct, frozen=True):
-    """What a provider wants back as it gave it, inside a turn: JSON that only the wire named `maker` may read.
-
-    It goes nowhere else: no client, no history, no log (decision 023).
-    """
-
-    maker: str
-    value: Any
-
-
-class ToolCall(msgspec.Struct, frozen=True):
-    """A model wants `name` run. `arguments` is None when what it sent is not a JSON object; `raw` is what it sent.
-
-    `state` is what the provider wants back with this call (Gemini's thought signatures).
-    """
-
-    call_id: str
-    name: str
-    arguments: dict[str, Any] | None
-    raw: str = ""
-    state: Opaque | None = None
-
-
 class ToolOutcome(msgspec.Struct, frozen=True):
-    """What a tool gave: text for the model, and the passages it found, to be cited."""
+    """What a tool gave: text for the model, and the passages it found, to be cited.
+
+    `origin` is where the text came from, "" for what the server worked out itself. `refusal` is why the call was not
+    run, where a rule forbade it.
+    """
 
     text: str
     success: bool = True
     passages: tuple[Passage, ...] = ()
+    origin: str = ""
+    refusal: str = ""
 
 
 class UserMessage(msgspec.Struct, frozen=True, tag="user"):
@@ -243,24 +222,6 @@ class ThinkingPart(msgspec.Struct, frozen=True):
     model: str
     duration_ms: int
     closed: int = 0
-
-
-class ToolUse(msgspec.Struct, frozen=True):
-    """A tool that ran in a turn, as stored (reference 4.2).
-
-    `began` and `ended` are its two events' numbers in the turn's log: a replay puts them where they were.
-    """
-
-    id: str
-    name: str
-    arguments: dict[str, Any] | None
-    response: str
-    response_length: int
-    duration_ms: int
-    success: bool
-    automatic: bool = False
-    began: int = 0
-    ended: int = 0
 
 
 class Failure(msgspec.Struct, frozen=True):

@@ -46,7 +46,7 @@ class Request(msgspec.Struct, frozen=True):
     """What to ask. `headers` may hold credentials: they go to the origin of `url` alone."""
 
     url: str
-    method: Literal["GET", "POST"] = "GET"
+    method: Literal["GET", "POST", "DELETE"] = "GET"
     headers: Mapping[str, str] = {}
     body: bytes = b""
 

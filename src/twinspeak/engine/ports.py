@@ -8,6 +8,7 @@ import msgspec
 from twinspeak.domain.errors import CodedError
 from twinspeak.domain.events import DisplayInfo, ModelEvent
 from twinspeak.domain.models import ModelSpec
+from twinspeak.domain.tools import Material
 from twinspeak.domain.turn import (
     Ask,
     ModelRequest,
@@ -105,9 +106,21 @@ class ToolContext(Protocol):
         """Tell readers how far a long tool is."""
         ...
 
+    def material(self) -> Sequence[Material]:
+        """Return what the turn holds by now that its user did not say."""
+        ...
+
+    def begun(self, name: str) -> int:
+        """Return how many calls of a tool the turn has begun, this one too."""
+        ...
+
 
 class ToolRunner(Protocol):
     """Knows the tools and runs them."""
+
+    async def prepare(self, plan: TurnPlan) -> None:
+        """Have at hand what `specs` and `run` need of other servers. Never raises, and never takes long."""
+        ...
 
     def specs(self, plan: TurnPlan) -> tuple[ToolSpec, ...]:
         """Return the tools that this turn's model may call."""

@@ -113,6 +113,11 @@ class Rounds:
         if not found and self.plan.passages_only:
             raise CodedError(_SEARCH_FAILED)
 
+    async def prepare(self) -> None:
+        """Have the tools of other servers at hand, where the turn's place has some."""
+        if self.plan.tool_grants.servers and self.plan.model.takes_tools and not self.plan.passages_only:
+            await self._steps.run(self._ports.tools.prepare(self.plan), name="tool lists")
+
     def build_prompt(self) -> None:
         """Fix what the first round sends."""
         specs = self._specs()
@@ -125,7 +130,7 @@ class Rounds:
             return
         messages = self._prompt.messages
         for number in range(self._limits.max_rounds):
-            last = number == self._limits.max_rounds - 1
+            last = number == self._limits.max_rounds - 1 or self._toolbox.stuck
             result = await self._ask(number, messages, may_call=not last)
             if result is None:
                 self._stop = StopReason.LENGTH

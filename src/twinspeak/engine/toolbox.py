@@ -1,6 +1,7 @@
 """Tools inside a turn: run, shown, kept, and their passages numbered across the whole turn."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
@@ -9,7 +10,9 @@ import structlog
 from twinspeak.domain.clock import monotonic
 from twinspeak.domain.errors import CodedError
 from twinspeak.domain.events import DisplayInfo, ToolFinished, ToolProgress, ToolStarted
+from twinspeak.domain.tools import VAULT, Material
 from twinspeak.domain.turn import Passage, ToolCall, ToolMessage, ToolOutcome, ToolUse, TurnPlan
+from twinspeak.engine import material
 from twinspeak.engine.buffer import encodable
 from twinspeak.engine.log import TurnLog
 from twinspeak.engine.ports import ToolRunner
@@ -19,7 +22,22 @@ _log = structlog.get_logger(__name__)
 
 MAX_CALLS = 16
 """Tool calls that one round may make; a model that wants more is told so."""
+MAX_TURN_CALLS = 64
+"""Tool calls of a whole turn."""
+MAX_TURN_CHARS = 400_000
+"""Characters that the results of a turn may have together; once they are reached, nothing more is run."""
+MAX_SAME = 3
+"""In how many rounds a turn may make one and the same call: what asks again and again gets no further."""
+PATIENCE = 3
+"""How many calls over those bounds a turn may ask for before it has to answer without tools."""
 _TOO_MANY = ToolOutcome(text=f"Not run: at most {MAX_CALLS} tools may be called at once.", success=False)
+_NO_MORE = ToolOutcome(
+    text="Not run: this question has used up its tool calls. Answer with what you have.", success=False
+)
+_AGAIN = ToolOutcome(
+    text=f"Not run: the same call was made {MAX_SAME} times already. Use what it gave, or answer without it.",
+    success=False,
+)
 _STOPPED = ToolOutcome(text="Stopped before it ended.", success=False)
 _BROKEN = ToolOutcome(text="This failed for a reason that is not yours. Do not try it again.", success=False)
 
@@ -47,21 +65,41 @@ class Toolbox:
         self._log = log
         self._running: dict[str, _Running] = {}
         self._told: dict[str, int | None] = {}
+        self._material: list[Material] = []
+        self._begun: Counter[str] = Counter()
+        self._same: Counter[tuple[str, bytes]] = Counter()
+        self._chars = 0
+        self._over = 0
+
+    @property
+    def stuck(self) -> bool:
+        """Whether the model has asked for so much more than it may have that it is to answer without tools."""
+        return self._over >= PATIENCE
+
+    def material(self) -> list[Material]:
+        """Return what the turn holds by now that its user did not say (engine.ports.ToolContext)."""
+        return [*material.of_plan(self.plan), *self._material]
+
+    def begun(self, name: str) -> int:
+        """Return how many calls of a tool have begun, whatever became of them."""
+        return self._begun[name]
 
     async def search(self, call: ToolCall, search: Callable[[], Awaitable[list[Passage]]]) -> bool:
         """Run the automatic retrieval, shown as a tool call; return whether it worked."""
 
         async def found() -> ToolOutcome:
-            return ToolOutcome(text="No passages found.", passages=tuple(await search()))
+            passages = tuple(await search())
+            return ToolOutcome("No passages found.", passages=passages, origin=VAULT if passages else "")
 
         await self._shown(call, found, automatic=True)
         return self.used[-1].success
 
     async def run(self, calls: Sequence[ToolCall]) -> list[ToolMessage]:
         """Run the calls of one round in parallel; return their results in the order asked."""
+        self._same.update({_same(call) for call in calls})
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(self._one(call, allowed=index < MAX_CALLS), name=f"tool {call.name}")
+                group.create_task(self._one(call, self._refused(call, index)), name=f"tool {call.name}")
                 for index, call in enumerate(calls)
             ]
         return [task.result() for task in tasks]
@@ -79,9 +117,22 @@ class Toolbox:
         for call_id in tuple(self._running):
             self._keep(call_id, _STOPPED)
 
-    async def _one(self, call: ToolCall, *, allowed: bool) -> ToolMessage:
+    def _refused(self, call: ToolCall, index: int) -> ToolOutcome | None:
+        """Return why a call is not run: too many at once, in the turn, or of the same."""
+        if index >= MAX_CALLS:
+            return _TOO_MANY
+        self._begun[call.name] += 1
+        if self._begun.total() > MAX_TURN_CALLS or self._chars > MAX_TURN_CHARS:
+            self._over += 1
+            return _NO_MORE
+        if self._same[_same(call)] > MAX_SAME:
+            self._over += 1
+            return _AGAIN
+        return None
+
+    async def _one(self, call: ToolCall, refused: ToolOutcome | None) -> ToolMessage:
         async def work() -> ToolOutcome:
-            return await self._runner.run(call, self) if allowed else _TOO_MANY
+            return refused or await self._runner.run(call, self)
 
         text = await self._shown(call, work)
         return ToolMessage(call_id=call.call_id, name=call.name, text=text)
@@ -122,6 +173,9 @@ class Toolbox:
         if running is None:
             return outcome.text
         text = self._numbered(outcome)
+        self._chars += len(text)
+        if outcome.origin:
+            self._material.append(Material(outcome.origin, text))
         call, duration_ms = running.call, round((monotonic() - running.started) * 1000)
         self._log.append(
             ToolFinished(
@@ -146,9 +200,15 @@ class Toolbox:
                 automatic=running.automatic,
                 began=running.began,
                 ended=self._log.last_number,
+                refusal=outcome.refusal,
             )
         )
-        return text
+        return material.fenced(call.name, outcome, text)
+
+
+def _same(call: ToolCall) -> tuple[str, bytes]:
+    """Return what one and the same call has in common; a round may make it several times at once."""
+    return call.name, msgspec.json.encode(call.arguments, order="deterministic")
 
 
 async def _outcome(call: ToolCall, work: Work) -> ToolOutcome:

@@ -187,6 +187,7 @@ class Turn:
             self.step = Step.RETRIEVE
             await rounds.retrieve()
             self.step = Step.PROMPT
+            await rounds.prepare()
             rounds.build_prompt()
             self.step = Step.ROUNDS
             await rounds.run()

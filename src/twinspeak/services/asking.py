@@ -145,6 +145,7 @@ class Resolver:
             fallbacks=tuple(others),
             uses_memory=uses_memory(found.user),
             memories=found.memories,
+            has_other_twins=found.has_other_twins,
             may_locate=found.user.preferences.get("use_location") is True and (twin is None or twin.location_enabled),
         )
 
@@ -197,6 +198,7 @@ class _Found(msgspec.Struct, frozen=True):
     choice: ModelChoice
     wanted: tuple[str, ...]
     own: dict[str, AiModel]
+    has_other_twins: bool
 
 
 def _look_up(tx: Tx, ask: Ask, default_model: str) -> _Found:
@@ -234,6 +236,7 @@ def _look_up(tx: Tx, ask: Ask, default_model: str) -> _Found:
         course=msgspec.structs.replace(course, course_name=_course_name(ask, course, conversation)),
         exchanges=exchanges,
         memories=tuple(memories.readable(tx, scope)) if uses_memory(user) else (),
+        has_other_twins=memberships.has_others(tx, caller.user_id, caller.institution_id),
     )
 
 

@@ -3,13 +3,15 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import structlog
 
-from twinspeak.domain.errors import CodedError, ToolError
+from twinspeak.domain.errors import CodedError, ToolError, ToolRefused
 from twinspeak.domain.events import DisplayInfo
 from twinspeak.domain.turn import ToolCall, ToolOutcome, ToolSpec, TurnPlan
 from twinspeak.engine.ports import ToolContext
-from twinspeak.tools.registry import Registry, Tool
+from twinspeak.tools.mcp.remote import ICON, RemoteTools, label_of
+from twinspeak.tools.registry import AnyTool, CallContext, Registry, granted, told
 
 _LONGEST_NAME = 64
 _BROKEN = "This tool failed on the server. Answer without it, or try again later."
@@ -24,26 +26,52 @@ class Runner:
     further, per twin.
     """
 
-    def __init__(self, registry: Registry, *, timeout_s: float = 30, max_result_chars: int = 100_000) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        remote: RemoteTools | None = None,
+        *,
+        timeout_s: float = 30,
+        max_result_chars: int = 100_000,
+    ) -> None:
         """Keep the limits: seconds per call, characters per result."""
         self._registry = registry
+        self._remote = remote
         self._timeout_s = timeout_s
         self._max_result_chars = max_result_chars
 
+    async def prepare(self, plan: TurnPlan) -> None:
+        """Have the lists of the twin's MCP servers at hand. Never raises."""
+        if self._remote is None:
+            return
+        try:
+            await self._remote.prepare(plan)
+        except Exception:  # boundary: what breaks there costs a turn those servers' tools alone
+            log.exception("mcp_lists_failed")
+
     def specs(self, plan: TurnPlan) -> tuple[ToolSpec, ...]:
         """Return the tools that this turn's model may call; none for a model that takes none."""
-        return tuple(self._registry.specs(plan))
+        return tuple(told(plan, tool) for tool in self._offered(plan))
 
     def display(self, name: str) -> DisplayInfo:
         """Return how a person sees tool `name`; a name that a model made up is shown as it is, shortened."""
         tool = self._registry.get(name)
-        return tool.display if tool else DisplayInfo(icon="tool", label=name[:_LONGEST_NAME] or "Unknown tool")
+        if tool is not None:
+            return tool.display
+        if "__" in name:
+            return DisplayInfo(icon=ICON, label=label_of(name)[:_LONGEST_NAME])
+        return DisplayInfo(icon="tool", label=name[:_LONGEST_NAME] or "Unknown tool")
 
     async def run(self, call: ToolCall, context: ToolContext) -> ToolOutcome:
         """Run one call. Whatever goes wrong is an outcome with `success` false that tells the model what to do."""
         try:
             tool = self._find(call, context.plan)
-            outcome = await self._within_limit(tool, context, _arguments(call))
+            _count(tool, context)
+            outcome = await self._within_limit(tool, CallContext(context, call.call_id), _arguments(call))
+        except ToolRefused as refusal:
+            reason = str(refusal.details.get("reason", ""))
+            log.warning("tool_refused", tool=call.name[:_LONGEST_NAME], reason=reason)
+            return ToolOutcome(text=refusal.message, success=False, refusal=reason)
         except CodedError as error:
             return ToolOutcome(text=error.message, success=False)
         except Exception:  # the boundary round every tool: what broke inside is logged and never told
@@ -51,31 +79,46 @@ class Runner:
             return ToolOutcome(text=_BROKEN, success=False)
         return self._cut(outcome)
 
-    def _find(self, call: ToolCall, plan: TurnPlan) -> Tool:
+    def _offered(self, plan: TurnPlan) -> list[AnyTool]:
+        ours: list[AnyTool] = list(self._registry)
+        return granted(plan, [*ours, *(self._remote.tools(plan) if self._remote else ())])
+
+    def _find(self, call: ToolCall, plan: TurnPlan) -> AnyTool:
         """Return the tool called, if this turn offers it: a model cannot call its way round a switched-off tool."""
-        offered = {tool.name: tool for tool in self._registry.offered(plan)}
+        offered = {tool.name: tool for tool in self._offered(plan)}
         if call.name not in offered:
             there_are = ", ".join(sorted(offered)) or "none"
-            raise ToolError(f"There is no tool {call.name[:_LONGEST_NAME]!r} here. Tools you can call: {there_are}.")
+            raise ToolRefused(
+                f"There is no tool {call.name[:_LONGEST_NAME]!r} here. Tools you can call: {there_are}.",
+                details={"reason": "not_granted"},
+            )
         return offered[call.name]
 
-    async def _within_limit(self, tool: Tool, context: ToolContext, arguments: dict[str, Any]) -> ToolOutcome:
+    async def _within_limit(self, tool: AnyTool, context: CallContext, arguments: dict[str, Any]) -> ToolOutcome:
         """Run `tool`; raises ToolError once the time is up, after the tool has been cancelled."""
-        limit = asyncio.timeout(self._timeout_s)
+        seconds = tool.rules.timeout_s or self._timeout_s
+        limit = asyncio.timeout(seconds)
         try:
             async with limit:
-                return await tool(context, arguments)
+                outcome = await tool(context, arguments)
         except TimeoutError:
             if not limit.expired():
                 raise
-            raise ToolError(f"{tool.name} took longer than {self._timeout_s:g} seconds and was stopped.") from None
+            raise ToolError(f"{tool.name} took longer than {seconds:g} seconds and was stopped.") from None
+        return outcome if outcome.origin else msgspec.structs.replace(outcome, origin=tool.rules.origin)
 
     def _cut(self, outcome: ToolOutcome) -> ToolOutcome:
         most = self._max_result_chars
         if len(outcome.text) <= most:
             return outcome
         marker = f"\n[cut: {len(outcome.text) - most} more characters]"
-        return ToolOutcome(text=outcome.text[:most] + marker, success=outcome.success, passages=outcome.passages)
+        return msgspec.structs.replace(outcome, text=outcome.text[:most] + marker)
+
+
+def _count(tool: AnyTool, context: ToolContext) -> None:
+    """Raise ToolError for a call beyond those that a turn may make of a tool."""
+    if context.begun(tool.name) > tool.rules.most:
+        raise ToolError(f"Not run: {tool.name} may be called {tool.rules.most} times for one question.")
 
 
 def _arguments(call: ToolCall) -> dict[str, Any]:

@@ -85,6 +85,14 @@ def of_user(tx: Tx, user_id: str) -> list[tuple[Membership, Institution]]:
     return sorted(kept, key=lambda pair: (not pair[0].favorite, pair[1].ai_name, pair[1].name, pair[1].id))
 
 
+def has_others(tx: Tx, user_id: str, institution_id: str | None) -> bool:
+    """Tell whether a user is an active member of an active twin other than the one named."""
+    found = select(memberships.c.id).select_from(_JOINED).where(*_LIVE, memberships.c.user_id == user_id).limit(1)
+    if institution_id is not None:
+        found = found.where(memberships.c.institution_id != institution_id)
+    return tx.value(found) is not None
+
+
 def set_status(tx: Tx, membership_id: str, status: str) -> bool:
     """Set active, pending, suspended or deleted; False for no such membership."""
     return bool(tx.change(update(memberships).where(memberships.c.id == membership_id).values(status=status)))

@@ -7,9 +7,10 @@ from msgspec import Meta
 
 from twinspeak.domain.errors import ToolError
 from twinspeak.domain.events import DisplayInfo
+from twinspeak.domain.tools import VAULT
 from twinspeak.domain.turn import Passage, ToolOutcome, TurnPlan
 from twinspeak.engine.ports import Retriever, ToolContext
-from twinspeak.tools.registry import Tool
+from twinspeak.tools.registry import Rules, Tool
 
 DISPLAY = DisplayInfo(icon="search", label="Searching documents")
 """As the seeds show it."""
@@ -18,6 +19,8 @@ _DESCRIPTION = (
     "Search the documents of this digital twin. Returns numbered passages with their sources. Use it when the passages "
     "you already have do not answer the question, or when the question has several parts; cite a passage as [number]."
 )
+
+_RULES = Rules(origin=VAULT)
 
 Query = Annotated[str, Meta(min_length=1, max_length=500, description="What to look for, in a few telling words.")]
 Limit = Annotated[int, Meta(ge=1, le=20, description="How many passages to return at most.")]
@@ -32,7 +35,7 @@ def search_uploads_tool(retriever: Retriever) -> Tool:
         passages = await retriever.search(context.plan, query, limit=limit)
         return ToolOutcome(text=as_text(passages), passages=tuple(passages))
 
-    return Tool(search_uploads, description=_DESCRIPTION, display=DISPLAY, offered=_searches)
+    return Tool(search_uploads, description=_DESCRIPTION, display=DISPLAY, offered=_searches, rules=_RULES)
 
 
 def as_text(passages: Sequence[Passage]) -> str:

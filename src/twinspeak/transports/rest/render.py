@@ -161,4 +161,5 @@ def _tool(tool: ToolUse, limit: int | None) -> shapes.ToolUseShape:
         response_length=tool.response_length,
         response_duration_ms=tool.duration_ms,
         success=tool.success,
+        refusal=tool.refusal or None,
     )

@@ -139,6 +139,7 @@ class ToolUseShape(Shape):
     response_length: int = Field(serialization_alias="responseLength", description="Before any cut.")
     response_duration_ms: int = Field(serialization_alias="responseDurationMs")
     success: bool
+    refusal: str | None = Field(default=None, description="Which rule forbade the call, where one did.")
 
 
 class PlaceShape(Shape):
