@@ -129,10 +129,16 @@ async def _in_a_document(place: Place, orders: str) -> dict[str, Any]:
     # One at a time, so that the search finds the document with the secret beside it.
     while place.notices:
         last = place.notices.pop()
-        await db.write(partial(documents.remove, scope=scope, document_id=last))
+        await db.write(partial(_erased, document_id=last))
     made = await ingest(db, scope, f"notice {new_id()}.md", f"The archive is open. {orders}")
     place.notices.append(made.document_id)
     return {}
+
+
+def _erased(tx: Tx, document_id: str) -> None:
+    document = documents.by_id(tx, document_id)
+    assert document
+    documents.erase(tx, document)
 
 
 async def _in_a_memory(place: Place, orders: str) -> dict[str, Any]:
