@@ -1,7 +1,7 @@
 """Wiring: `running` opens what a server needs, hands each room its ports, and closes everything again."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -32,6 +32,7 @@ from twinspeak.providers.own import Served
 from twinspeak.providers.vendors import moderation_endpoint
 from twinspeak.services.asking import Resolver
 from twinspeak.services.auth import Auth
+from twinspeak.services.budgets import Budgets
 from twinspeak.services.erasure import Erasure
 from twinspeak.services.moderation import Moderation
 from twinspeak.services.rate_limits import RateLimits, Rule
@@ -46,6 +47,9 @@ from twinspeak.telemetry.watchdog import Watchdog
 _LONGEST_FAREWELL_S = 3.0
 _SWEEP_S = 3_600.0
 _COUNT_S = 20.0
+
+Chores = Sequence[Callable[[], Awaitable[int]]]
+"""What is done now and then, beside the settling of turns."""
 
 _log = structlog.get_logger(__name__)
 
@@ -100,16 +104,16 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
             files=files_of(settings), keeper=keeper, retriever=retriever,
         )
         # fmt: on
-        faces, erasure = build(settings, core), Erasure(ground.db)
+        faces, chores = build(settings, core), (Erasure(ground.db).once, Budgets(ground.db, mailer).once)
         _measure(metrics, watchdog, ground)
-        await _reap(store, turns, erasure)
+        await _reap(store, turns, chores)
         for work, name in (
             (watchdog.run(), "watchdog"),
             (mailer.run(), "mailer"),
             (_sweep_forever(faces.vaults), "sweeper"),
             (_count_forever(retriever), "hits"),
             (keeper.run(), "ingestion"),
-            (_reap_forever(store, turns, erasure, settings.turn_lease_s / 2), "reaper"),
+            (_reap_forever(store, turns, chores, settings.turn_lease_s / 2), "reaper"),
         ):
             background.spawn_forever(work, name=name)
         _close_in_order(stack, background, mailer, faces, turns)
@@ -191,13 +195,14 @@ def _limits(settings: Settings) -> TurnLimits:
     )
 
 
-async def _reap(store: TurnStore, turns: TurnRegistry, erasure: Erasure) -> None:
+async def _reap(store: TurnStore, turns: TurnRegistry, chores: Chores) -> None:
     """Settle the turns that nobody runs any more; a database that does not work now is tried again."""
     now = now_ms()
     try:
         await store.reap(now, spare=turns.unsaved)
         await store.forget_keys(now)
-        await erasure.once()
+        for chore in chores:
+            await chore()
     except CodedError as error:
         _log.warning("reaping put off", code=error.code)
     except Exception as error:  # boundary: a reaper that died of an outage would never settle what the outage left
@@ -223,7 +228,7 @@ async def _count_forever(retriever: VaultRetriever) -> None:
             _log.warning("hits not counted", code=error.code)
 
 
-async def _reap_forever(store: TurnStore, turns: TurnRegistry, erasure: Erasure, every_s: float) -> None:
+async def _reap_forever(store: TurnStore, turns: TurnRegistry, chores: Chores, every_s: float) -> None:
     while True:
         await asyncio.sleep(every_s)
-        await _reap(store, turns, erasure)
+        await _reap(store, turns, chores)

@@ -105,6 +105,7 @@ institutions = _table(
     *(_int(name, -1) for name in ("cap_h24", "cap_institution")),
     _flag("disable_file_upload_for_user"),
     _int("max_files", 300),
+    _int("budget", -1),
     _one_of("status", "active", "inactive", "suspended", "deleted"),
     Index(None, "account_id"),
     Index(None, "join_id", unique=True),

@@ -61,6 +61,16 @@ def joining_approved(to: str, twin: str) -> Mail:
     return Mail(to=to, subject="Joining Approved", text=f"You are now a member of the digital twin {twin}.\n")
 
 
+def budget(to: str, spent: tuple[float, int], level: int, twin: str, month: str) -> Mail:
+    """Tell a twin's contacts that its month has come to a level of its budget; `spent` is dollars, of how many."""
+    cost, of = spent
+    text = (
+        f"The questions asked of the digital twin {twin} in {month} have come to about {cost:.2f} dollars:\n"
+        f"{level} % of its monthly budget of {of} dollars, or more. Nobody is stopped by this: caps do that."
+    )
+    return Mail(to=to, subject="The budget of a digital twin", text=text)
+
+
 def invitation(to: str, twin: str, link: str) -> Mail:
     """Invite somebody into a twin."""
     text = f"You are invited to join the digital twin {twin}.\n\nTo join, open\n\n    {link}\n"

@@ -38,7 +38,7 @@ CLONED = frozenset(
         "assistants_disabled", "fallback_models", "allow_joining", "joining_admin_only", "entitle_new_admins",
         "credit_award", "question_type", "appearance", "summary_model", "compact_history", "location_enabled",
         "enable_moderation", "moderation_action", "moderation_phrases", "cap_h24", "cap_institution",
-        "disable_file_upload_for_user", "max_files",
+        "disable_file_upload_for_user", "max_files", "budget",
     }
 )  # fmt: skip
 """What a copy takes over: settings, but neither people nor history, vault, join id or credits."""

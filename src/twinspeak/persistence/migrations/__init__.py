@@ -32,6 +32,7 @@ REVISIONS = (
     "0017",
     "0018",
     "0019",
+    "0020",
 )
 """Every revision there is, oldest first; a test compares with the scripts in `versions/`."""
 HEAD = REVISIONS[-1]

@@ -170,6 +170,11 @@ class TwinSettings(OwnSettings):
         alias="creditCapInstitution",
         description="Credits of the twin that a member may spend in all; -1 any, beside the account's caps.",
     )
+    budget: Cap | None = Field(
+        default=None,
+        alias="monthlyBudget",
+        description="Dollars a month; -1 none. The contacts are written to at 80 and at 100 %, and nobody is stopped.",
+    )
 
 
 class NewTwin(TwinSettings):
