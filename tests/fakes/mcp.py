@@ -126,8 +126,9 @@ class McpFake:
             while True:
                 await response.write(b"data: " + b"x" * 100_000 + b"\n")
         except ConnectionError:
+            return response
+        finally:
             self.gone.set()
-        return response
 
 
 @asynccontextmanager
