@@ -27,14 +27,13 @@ def retriever(db: Database) -> VaultRetriever:
 def builds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count the chunks of every index that is made."""
     sizes: list[int] = []
-    original = retrieve.LexicalIndex
+    original = retrieve._index
 
-    def counted(entries: Any) -> Any:
-        index = original(entries)
-        sizes.append(len(index))
-        return index
+    def counted(chunks: Any, dimensions: int) -> Any:
+        sizes.append(len(chunks))
+        return original(chunks, dimensions)
 
-    monkeypatch.setattr(retrieve, "LexicalIndex", counted)
+    monkeypatch.setattr(retrieve, "_index", counted)
     return sizes
 
 

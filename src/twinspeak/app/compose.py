@@ -12,6 +12,7 @@ from twinspeak.app.faces import Core, Faces, build
 from twinspeak.app.ingesting import Keeper, files_of
 from twinspeak.app.models import keys_of, open_models
 from twinspeak.app.offline import Ground
+from twinspeak.app.reading import embedder
 from twinspeak.app.tools import tools_of
 from twinspeak.app.writing import ModelWriter
 from twinspeak.domain.clock import now_ms
@@ -81,7 +82,7 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
         auth = Auth(ground.db, Tokens(ground.jwt_secret, settings.jwt_ttl_s), ground.passwords)
         twin_rule = Rule("turns_twin", settings.turns_per_minute_twin)
         resolver = Resolver(ground.db, models, limits, cors_origins=settings.cors_origins, twin_rule=twin_rule)
-        retriever = VaultRetriever(ground.db)
+        retriever = VaultRetriever(ground.db, embedder=embedder())
         tools, asker = tools_of(settings, ground, retriever, (client, fetcher))
         moderation = Moderation(ground.db, _judge(settings, client))
         ports = TurnPorts(

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import structlog
 
+from twinspeak.app.reading import embedder, limits_of, sizes_of
 from twinspeak.domain.errors import CodedError, OperatorError
 from twinspeak.domain.vault import Quotas
 from twinspeak.knowledge.pipeline import Means, Pipeline
-from twinspeak.knowledge.reading import TextReader
+from twinspeak.knowledge.reading import FileReader
 from twinspeak.knowledge.worker import Worker
 from twinspeak.persistence import jobs, migrations
 from twinspeak.persistence.db import Database
@@ -58,7 +59,10 @@ def quotas_of(settings: Settings) -> Quotas:
 def worker_of(settings: Settings, db: Database) -> Worker:
     """Return a worker on a database."""
     beat_s = min(1.0, settings.ingest_lease_s / 4)
-    means = Means(db=db, files=files_of(settings), reader=TextReader(), quotas=quotas_of(settings), beat_s=beat_s)
+    reader = FileReader(limits_of(settings), sizes_of(settings))
+    means = Means(
+        db=db, files=files_of(settings), reader=reader, quotas=quotas_of(settings), beat_s=beat_s, embedder=embedder()
+    )
     return Worker(db, Pipeline(means), lease_s=settings.ingest_lease_s)
 
 

@@ -8,9 +8,9 @@ document was deleted or cancelled meanwhile, writes nothing more. Passages are f
 import asyncio
 import mimetypes
 import tempfile
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -31,6 +31,7 @@ from twinspeak.domain.vault import (
     Trouble,
 )
 from twinspeak.domain.vault_errors import IngestionFailed, VaultFull
+from twinspeak.knowledge.embedding import Embedder
 from twinspeak.knowledge.reading import MemberFile, Reader, Source
 from twinspeak.persistence import jobs
 from twinspeak.persistence.db import Database, Tx
@@ -56,19 +57,6 @@ _log = structlog.get_logger(__name__)
 
 class _Lost(Exception):
     """The job is not this worker's any more."""
-
-
-class Embedder(Protocol):
-    """Makes vectors of texts: `knowledge.embedding`."""
-
-    @property
-    def name(self) -> str:
-        """Return what the vectors are stored under."""
-        ...
-
-    def embed(self, texts: Sequence[str]) -> list[bytes]:
-        """Return a unit vector for each text, as little-endian float32. Computes."""
-        ...
 
 
 class Means(msgspec.Struct, frozen=True):

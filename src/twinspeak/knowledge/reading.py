@@ -7,11 +7,12 @@ from typing import Protocol
 
 import msgspec
 
-from twinspeak.domain.errors import PayloadTooLarge, ValidationFailed
-from twinspeak.knowledge.chunk import clean, split
+from twinspeak.domain.file_errors import FileWithoutText
+from twinspeak.knowledge.chunk import Sizes, chunk
+from twinspeak.knowledge.document import Block, Limits
+from twinspeak.knowledge.extracting import extract
 from twinspeak.persistence.repos.documents import Piece
 
-MAX_CHARS = 20_000_000
 _SUMMARY_CHARS = 300
 
 Tell = Callable[[float], None]
@@ -57,32 +58,32 @@ class Reader(Protocol):
         ...
 
 
-class _Kept(msgspec.Struct, frozen=True):
-    text: str
+class FileReader:
+    """Reads every kind of file that `knowledge.formats` knows, each in a process of its own."""
 
+    def __init__(self, limits: Limits, sizes: Sizes) -> None:
+        """`limits`: what one file may cost; `sizes`: how large passages are."""
+        self._limits = limits
+        self._sizes = sizes
 
-class TextReader:
-    """Reads plain text and Markdown."""
-
-    async def read(self, source: Source, tell: Tell) -> WasRead:  # noqa: ARG002 -- as `Reader` has it
-        """Read a file. Raises PayloadTooLarge and ValidationFailed."""
-        return await asyncio.to_thread(_read_text, source.path)
+    async def read(self, source: Source, tell: Tell) -> WasRead:
+        """Read a file. Raises FileUnreadable, which says what is wrong with it."""
+        limits = msgspec.structs.replace(self._limits, archive_depth=self._limits.archive_depth - source.depth)
+        found = await extract(
+            source.path, source.name, source.media_type, limits, members_into=source.folder, progress=tell
+        )
+        return WasRead(
+            title=found.title,
+            encoded=await asyncio.to_thread(msgspec.msgpack.encode, found.blocks),
+            has_text=bool(found.blocks),
+            media_type=found.media_type,
+            members=tuple(MemberFile(member.name, Path(member.path)) for member in found.members),
+        )
 
     def cut(self, encoded: bytes) -> tuple[list[Piece], str]:
-        """Return the passages, and a few words on what it is about. Raises ValidationFailed when there is no text."""
-        kept = msgspec.msgpack.decode(encoded, type=_Kept)
-        chunks = split(kept.text)
+        """Return the passages, and a few words on what it is about. Raises FileWithoutText."""
+        chunks = chunk(msgspec.msgpack.decode(encoded, type=list[Block]), self._sizes)
         if not chunks:
-            raise ValidationFailed("There is no text in this file.")
-        return [Piece(chunk.section, chunk.text) for chunk in chunks], " ".join(chunks[0].text.split())[:_SUMMARY_CHARS]
-
-
-def _read_text(path: Path) -> WasRead:
-    raw = path.read_bytes()
-    try:
-        text = clean(raw.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise ValidationFailed("This file is not text in UTF-8.") from None
-    if len(text) > MAX_CHARS:
-        raise PayloadTooLarge(f"A document may have at most {MAX_CHARS} characters.")
-    return WasRead(title="", encoded=msgspec.msgpack.encode(_Kept(text)))
+            raise FileWithoutText(details={"reason": "blank"})
+        pieces = [Piece(one.section, one.text, one.parent, one.locator.fragment) for one in chunks]
+        return pieces, " ".join(chunks[0].text.split())[:_SUMMARY_CHARS]

@@ -16,7 +16,8 @@ import msgspec
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.turn import Passage, TurnPlan
 from twinspeak.domain.vault import Shelf, VaultQuery, shelves_of
-from twinspeak.knowledge.index.lexical import Entry, Hit, LexicalIndex, rank
+from twinspeak.knowledge.embedding import Embedder
+from twinspeak.knowledge.index.vault import DENSE, Asked, IndexedChunk, VaultIndex, search
 from twinspeak.knowledge.packing import packed
 from twinspeak.persistence.db import Database, Tx
 from twinspeak.persistence.repos import documents, shelves
@@ -24,6 +25,9 @@ from twinspeak.persistence.repos.shelves import Chunk, Found
 
 RELATIVE_FLOOR = 0.3
 """A passage this much weaker than the best one is noise (decision 008: leaving them out costs no nDCG@10)."""
+
+LEAST_COSINE = 0.25
+"""A passage farther than this from the question's sense has nothing to do with it."""
 
 _ATTEMPTS = 4
 """How often a search looks again because a shelf changed meanwhile; then it takes the shelf as it was."""
@@ -38,7 +42,7 @@ class _Held(msgspec.Struct, frozen=True):
     """An index and the version of the shelf it shows."""
 
     version: int
-    index: LexicalIndex
+    index: VaultIndex
 
 
 class _Stale(msgspec.Struct, frozen=True):
@@ -53,9 +57,10 @@ class VaultRetriever:
     `most_chunks` bounds memory (0.5 to 2 kB a chunk): over it, the indices used longest ago are dropped.
     """
 
-    def __init__(self, db: Database, *, most_chunks: int = 200_000) -> None:
-        """Start with no index; each is made when first asked for."""
+    def __init__(self, db: Database, *, embedder: Embedder | None = None, most_chunks: int = 200_000) -> None:
+        """Start with no index; each is made when first asked for. `embedder` None: by words alone."""
         self._db = db
+        self._embedder = embedder
         self._most_chunks = most_chunks
         self._held: OrderedDict[str, _Held] = OrderedDict()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -87,9 +92,10 @@ class VaultRetriever:
     async def find(self, query: VaultQuery) -> list[Found]:
         """Return the passages themselves, best first. Raises Overloaded."""
         mine = dict(self._held)
+        asked = await self._asked(query)
         for left in reversed(range(_ATTEMPTS)):
             known, patient = mine, left == 0
-            result = await self._db.read(lambda tx, k=known, p=patient: _search(tx, query, k, stale_too=p))
+            result = await self._db.read(lambda tx, k=known, p=patient: _search(tx, (query, asked), k, stale_too=p))
             if not isinstance(result, _Stale):
                 self._touch(query)
                 return result
@@ -97,17 +103,30 @@ class VaultRetriever:
                 mine[shelf.key] = await self._refresh(shelf)
         return []
 
+    async def _asked(self, query: VaultQuery) -> Asked:
+        """Return the question with its vector, where there is a model for it."""
+        narrowed = bool(query.collections) or query.documents is not None
+        limit = max(_NARROWED, query.limit) if narrowed else query.limit
+        vector = b""
+        if self._embedder is not None and query.text.strip():
+            (vector,) = await asyncio.to_thread(self._embedder.embed, [query.text])
+        return Asked(
+            query.text, vector, limit, query.documents, lexical_floor=RELATIVE_FLOOR, least_cosine=LEAST_COSINE
+        )
+
     async def _refresh(self, shelf: Shelf) -> _Held:
         """Return an index of a shelf as it is now, made by whichever turn comes first."""
         key = shelf.key
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
             known = self._held.get(key)
-            loaded = await self._db.read(lambda tx: _load(tx, shelf, known.version if known else None))
+            model = self._embedder.name if self._embedder else ""
+            loaded = await self._db.read(lambda tx: _load(tx, shelf, known.version if known else None, model))
             if loaded is None and known is not None:
                 return known
             version, chunks = loaded or (0, [])
-            held = _Held(version, await asyncio.to_thread(_index, chunks))
+            dimensions = self._embedder.dimensions if self._embedder else 0
+            held = _Held(version, await asyncio.to_thread(_index, chunks, dimensions))
             self._keep(key, held)
             return held
 
@@ -125,18 +144,28 @@ class VaultRetriever:
             total -= len(dropped.index)
 
 
-def _load(tx: Tx, shelf: Shelf, known: int | None) -> tuple[int, list[Chunk]] | None:
-    """Read a shelf, or return None when it still has the version `known`."""
+def _load(tx: Tx, shelf: Shelf, known: int | None, model: str) -> tuple[int, list[IndexedChunk]] | None:
+    """Read a shelf with its vectors by `model`, or return None when it still has the version `known`."""
     version = shelves.versions(tx, [shelf]).get(shelf.key, 0)
-    return None if version == known else (version, shelves.passages(tx, shelf))
+    if version == known:
+        return None
+    vectors = shelves.vectors(tx, shelf, model) if model else {}
+    return version, [
+        IndexedChunk(one.id, one.document_id, one.text, one.section, one.document_name, vectors.get(one.id, b""))
+        for one in shelves.passages(tx, shelf)
+    ]
 
 
-def _index(chunks: Sequence[Chunk]) -> LexicalIndex:
-    return LexicalIndex(Entry(chunk.id, chunk.text, chunk.section, chunk.document_name) for chunk in chunks)
+def _index(chunks: Sequence[IndexedChunk], dimensions: int) -> VaultIndex:
+    step = VaultIndex(dimensions=dimensions).step(dict.fromkeys((chunk.document_id for chunk in chunks), ""))
+    return step.finished(chunks)
 
 
-def _search(tx: Tx, query: VaultQuery, known: Mapping[str, _Held], *, stale_too: bool) -> list[Found] | _Stale:
+def _search(
+    tx: Tx, wanted: tuple[VaultQuery, Asked], known: Mapping[str, _Held], *, stale_too: bool
+) -> list[Found] | _Stale:
     """Score and fetch on the shelves as they are now; without a current index of each, say which are missing."""
+    query, asked = wanted
     siblings = shelves.siblings(tx, query.institution_id) if query.institution_id else ()
     searched = shelves_of(query.user_id, query.institution_id, siblings)
     if not query.confidential:
@@ -149,21 +178,28 @@ def _search(tx: Tx, query: VaultQuery, known: Mapping[str, _Held], *, stale_too:
     if stale and not stale_too:
         return _Stale(stale)
     there = [shelf for shelf in filled if shelf.key in known]
-    indices = [known[shelf.key].index for shelf in there]
-    narrowed = bool(query.collections) or query.documents is not None
-    hits = rank(indices, query.text, limit=max(_NARROWED, query.limit) if narrowed else query.limit)
-    return _fetched(tx, query, there, [hit for hit in hits if hit.score >= RELATIVE_FLOOR * hits[0].score])
+    ranked = search([known[shelf.key].index for shelf in there], asked)
+    # By words alone the score says how well; two ways together have places only.
+    both = DENSE in ranked.legs_ms
+    scores = {one.chunk_id: one.score if both else ranked.scores[one.chunk_id] for one in ranked.fused}
+    texts = _texts(tx, there, list(scores))
+    hits = [one for one in ranked.fused if one.chunk_id in texts]
+    return _narrowed(query, [Found(texts[one.chunk_id], scores[one.chunk_id], one.places, both) for one in hits])
 
 
-def _fetched(tx: Tx, query: VaultQuery, there: Sequence[Shelf], hits: Sequence[Hit]) -> list[Found]:
+def _texts(tx: Tx, there: Sequence[Shelf], ids: Sequence[str]) -> dict[str, Chunk]:
     """Fetch what was found. A passage that has left its shelf since the index was made is left out."""
     texts: dict[str, Chunk] = {}
     for shelf in there:
-        missing = [hit.chunk_id for hit in hits if hit.chunk_id not in texts]
+        missing = [chunk_id for chunk_id in ids if chunk_id not in texts]
         texts.update((chunk.id, chunk) for chunk in shelves.by_ids(tx, shelf, missing))
-    found = [Found(texts[hit.chunk_id], hit.score) for hit in hits if hit.chunk_id in texts]
+    return texts
+
+
+def _narrowed(query: VaultQuery, found: Sequence[Found]) -> list[Found]:
+    """Return what lies in the folders and documents that are meant."""
     if query.collections:
         found = [one for one in found if one.chunk.collection_id in query.collections]
     if query.documents is not None:
         found = [one for one in found if one.chunk.document_id in query.documents]
-    return found[: query.limit]
+    return list(found[: query.limit])

@@ -37,12 +37,19 @@ def model_folder() -> Path | None:
 class MiniLm:
     """The model. Any number of threads may use it; about 90 MB."""
 
-    name: Final = "all-MiniLM-L6-v2"
-    dimensions: Final = 384
-
     def __init__(self, folder: Path) -> None:
         """`folder` is the model's; nothing is read before the first text."""
         self._folder = folder
+
+    @property
+    def name(self) -> str:
+        """Return what the vectors are stored under."""
+        return "all-MiniLM-L6-v2"
+
+    @property
+    def dimensions(self) -> int:
+        """Return how many numbers a vector has."""
+        return 384
 
     @cached_property
     def _tokens(self) -> WordPiece:

@@ -89,6 +89,14 @@ def passages(tx: Tx, shelf: Shelf) -> list[Chunk]:
     return [_chunk(row, shelf) for row in tx.all(scoped(shelf.scope, ordered))]
 
 
+def vectors(tx: Tx, shelf: Shelf, model: str) -> dict[str, bytes]:
+    """Return the vectors that an embedding model made of the passages of a shelf."""
+    joined = select(chunks.c.id, chunks.c.vector).join_from(chunks, documents, documents.c.id == chunks.c.document_id)
+    made = (documents.c.embeddings_model == model, chunks.c.vector.is_not(None))
+    rows = tx.all(scoped(shelf.scope, joined.where(*on_shelf(shelf), *_FOUND, *made)))
+    return {row.id: row.vector for row in rows}
+
+
 def by_ids(tx: Tx, shelf: Shelf, ids: Sequence[str]) -> list[Chunk]:
     """Return those of some passages that are found on a shelf now."""
     if not ids:
