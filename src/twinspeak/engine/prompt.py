@@ -11,6 +11,7 @@ import msgspec
 
 from twinspeak.domain.credits import estimate_tokens
 from twinspeak.domain.errors import ContextTooLong
+from twinspeak.domain.locator import parse_locator
 from twinspeak.domain.memory import notes
 from twinspeak.domain.turn import AssistantMessage, Message, Passage, TurnPlan, UserMessage
 from twinspeak.engine import window
@@ -124,7 +125,7 @@ def tokens_before_search(plan: TurnPlan) -> int:
 
 
 def _source(passage: Passage) -> str:
-    return f"{passage.document_name}, {passage.section}" if passage.section else passage.document_name
+    return ", ".join(filter(None, (passage.document_name, passage.section, parse_locator(passage.locator).label)))
 
 
 def _identity(plan: TurnPlan) -> str:

@@ -16,7 +16,7 @@ def packed(hits: Sequence[tuple[Chunk, float]], limit: int) -> list[Passage]:
     """Return at most `limit` passages, best first, numbered from 1.
 
     Passages of one parent section that follow one another become one, in reading order, as good as the best of them;
-    its id is the best one's. Of the same text in two documents the better placed one stays.
+    its id and its place are the best one's. Of the same text in two documents the better placed one stays.
     """
     groups: list[list[tuple[Chunk, float]]] = []
     seen: set[str] = set()
@@ -53,7 +53,7 @@ def _passage(number: int, group: Sequence[tuple[Chunk, float]]) -> Passage:
         text="\n\n".join(one.text for one in in_order),
         section=best.section,
         score=round(score, 4),
-        locator=in_order[0].locator,
+        locator=best.locator,
         confidential=best.confidential,
         position=best.position,
     )

@@ -22,7 +22,7 @@ _LEAST_SHARE = 0.45
 _MUCH_TEXT = 20_000
 """Characters beyond which choosing sentences is no work for the event loop (a millisecond is)."""
 
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[^\W_]+")
 _PIECE = re.compile(r"\S+\s*|\s+")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"')\]]*\s+(?=[\"'(\[]*[^\W_a-z])|(?<=[\u3002\uff01\uff1f])")
 _ABBREVIATION = re.compile(r"(?:\b(?:[A-Z]|Dr|Mr|Mrs|Ms|Prof|St|No|vs|etc|e\.g|i\.e|approx|Inc|Ltd))\.$")

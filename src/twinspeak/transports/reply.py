@@ -3,6 +3,7 @@
 from typing import Any
 
 from twinspeak.domain.events import StopReason
+from twinspeak.domain.locator import parse_locator
 from twinspeak.domain.turn import Passage, TurnReply
 
 
@@ -51,6 +52,8 @@ def source(passage: Passage) -> dict[str, Any]:
         "chunkId": passage.chunk_id,
         "originalname": passage.document_name,
         "section": passage.section,
+        "location": parse_locator(passage.locator).label,
+        "chunkUrl": f"#{passage.locator}" if passage.locator else "",
         "snippet": passage.text[:200],
         "score": round(passage.score, 4),
         "cited": passage.cited,

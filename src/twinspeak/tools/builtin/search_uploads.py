@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from twinspeak.domain.errors import ToolError
 from twinspeak.domain.events import DisplayInfo
+from twinspeak.domain.locator import parse_locator
 from twinspeak.domain.tools import VAULT
 from twinspeak.domain.turn import Passage, ToolOutcome, TurnPlan
 from twinspeak.engine.ports import Retriever, ToolContext
@@ -46,7 +47,7 @@ def as_text(passages: Sequence[Passage]) -> str:
 
 
 def _source(passage: Passage) -> str:
-    return f"{passage.document_name}, {passage.section}" if passage.section else passage.document_name
+    return ", ".join(filter(None, (passage.document_name, passage.section, parse_locator(passage.locator).label)))
 
 
 def _searches(plan: TurnPlan) -> bool:
