@@ -83,7 +83,7 @@ async def test_one_bad_file_keeps_no_other_out(here: House) -> None:
 
 
 async def test_what_cannot_be_read_says_why(here: House) -> None:
-    document = await here.bring("member", "not-text.txt", b"\xff\xfe\x00\xd8\x00")
+    document = await here.bring("member", "broken.pdf", b"%PDF-1.7\n%%EOF\n")
     found = await here.document("member", document)
     assert found["ingestion"]["phase"] == "error"
     assert found["ingestion"]["error"]["code"]
