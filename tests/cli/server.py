@@ -51,6 +51,8 @@ class FakeServer:
         self.tokens: list[str] = []
         self.sign_ins: list[dict[str, Any]] = []
         self.histories: list[dict[str, Any]] = []
+        self.challenge: dict[str, str] | None = None
+        self.shown: list[dict[str, Any]] = []
         self.record: dict[str, Any] | None = None
         self.asked = asyncio.Event()
         self.hung_up = asyncio.Event()
@@ -60,7 +62,13 @@ class FakeServer:
         self.sign_ins.append(body)
         if body != {"email": EMAIL, "password": PASSWORD}:
             return failure(401, "invalid_credentials", "The e-mail address or the password is wrong.")
+        if self.challenge:
+            return web.json_response({"success": True, "mfaRequired": True, **self.challenge})
         return web.json_response({"token": f"token-{len(self.sign_ins)}", "profile": {"email": EMAIL}})
+
+    async def verify(self, request: web.Request) -> web.Response:
+        self.shown.append(await request.json())
+        return web.json_response({"token": TOKEN, "profile": {"email": EMAIL}})
 
     async def history(self, request: web.Request) -> web.Response:
         self.histories.append(await request.json())
@@ -103,6 +111,7 @@ async def serving() -> AsyncGenerator[FakeServer]:
     fake = FakeServer()
     application = web.Application()
     application.router.add_post("/api/auth/signin", fake.sign_in)
+    application.router.add_post("/api/auth/mfa-verify", fake.verify)
     application.router.add_post("/api/user/histories", fake.history)
     application.router.add_post("/api/ai/personal-stream/qanda-stream", fake.stream)
     runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=0.1)

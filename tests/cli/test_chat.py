@@ -237,6 +237,20 @@ async def test_a_wrong_password(server: FakeServer):
     assert server.questions == []
 
 
+async def test_a_second_step_is_asked_for_on_a_terminal(server: FakeServer, monkeypatch: pytest.MonkeyPatch):
+    server.challenge = {"challengeId": "c1", "maskedEmail": "ad***@example.org", "method": "email"}
+    server.streams = [answer("Yes.")]
+    with pytest.raises(CommandError, match="takes a code") as caught:
+        await chat(server)
+    assert (caught.value.code, server.questions) == (ExitCode.REFUSED, [])
+    asked: list[str] = []
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda prompt: asked.append(prompt) or " 123456 ")
+    assert await chat(server) == ExitCode.OK
+    assert server.shown == [{"challengeId": "c1", "code": "123456", "trustDevice": False}]
+    assert (asked, server.tokens) == (["Code sent to ad***@example.org: "], [TOKEN])
+
+
 async def test_a_token_stands_for_the_password(server: FakeServer):
     server.streams = [answer("Yes.")]
     assert await chat(server, token="given", password="") == ExitCode.OK

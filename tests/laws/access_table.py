@@ -33,12 +33,28 @@ POST /api/auth/signup/confirm                           public
 POST /api/auth/resetCode                                public
 POST /api/auth/changePassword                           public
 POST /api/auth/api-key-signin                           public
+POST /api/auth/mfa-verify                               public
+POST /api/auth/mfa-resend                               public
+POST /api/auth/mfa-cancel                               public
 POST /api/auth/signout                                  200 200 200 200 200 200
 POST /api/user/refresh/profile                          200 200 200 200 200 200
 POST /api/user/refresh/entitlements                     200 200 200 200 200 200
 PUT /api/user/me                                        200 200 200 200 200 200
 DELETE /api/user/me                                     401 401 401 401 401 401
 POST /api/user/me/email                                 400 400 400 400 400 400
+GET /api/user/data/stats                                200 200 200 200 200 200
+POST /api/user/data/export                              202 202 202 202 202 202
+GET /api/user/data/export                               200 200 200 200 200 200
+DELETE /api/user/data                                   200 200 200 200 200 200
+GET /api/data-export/{slug}                             public
+POST /api/user/me/mfa-enroll                            200 200 200 200 200 200
+GET /api/user/me/mfa                                    200 200 200 200 200 200
+POST /api/user/me/totp                                  401 401 401 401 401 401
+POST /api/user/me/totp/confirm                          400 400 400 400 400 400
+DELETE /api/user/me/totp                                401 401 401 401 401 401
+POST /api/user/me/recovery-codes                        401 401 401 401 401 401
+DELETE /api/user/me/devices                             200 200 200 200 200 200
+DELETE /api/user/me/devices/{turn}                      404 404 404 404 404 404
 GET /api/user/sessions                                  200 200 200 200 200 200
 DELETE /api/user/sessions                               200 200 200 200 200 200
 DELETE /api/user/sessions/{session}                     404 404 404 404 404 404
@@ -87,6 +103,8 @@ DELETE /api/admin/user/{user}                           403 404 403 404 200 404
 PUT /api/admin/users/bulk-status                        403 200 403 200 200 200
 POST /api/admin/user/{user}/reset                       403 404 403 404 200 200
 POST /api/admin/user/{user}/actAs                       403 404 403 404 200 200
+DELETE /api/admin/user/{user}/mfa                       403 404 403 404 200 200
+GET /api/admin/users/{user}/mfa-audit                   403 404 403 404 200 200
 GET /api/admin/user/{user}/sessions                     403 404 403 404 200 200
 DELETE /api/admin/session/{session}                     403 404 403 404 200 404
 POST /api/admin/userInstitutions                        403 200 403 200 200 200
@@ -140,6 +158,14 @@ POST /api/auth/sso_callback                             public
 GET /sso/callback                                       public
 GET /sso/{slug}                                         public
 POST /api/session                                       public
+POST /api/auth/sdk-sign                                 public
+POST /api/auth/sdk-verify                               public
+POST /api/auth/autosignup                               public
+POST /api/test/url                                      public
+POST /api/auth/createInstitutionForContextid            403 404 404 404 200 200
+POST /api/admin/institution/{twin}/launchSecret         403 404 403 404 200 200
+DELETE /api/admin/institution/{twin}/launchSecret       403 404 403 404 200 200
+POST /api/session/verify                                public
 GET /api/session                                        public
 POST /api/session/refresh                               401 401 401 401 401 401
 DELETE /api/session                                     401 401 401 401 401 401

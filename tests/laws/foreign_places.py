@@ -52,6 +52,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT /api/admin/institution/{institutionId}": {"about": "Mine"},
     "POST /api/admin/institution/{id}/clone": {"name": "Mine"},
     "PATCH /api/admin/institution/{id}/account": {"account": NOWHERE},
+    "POST /api/auth/sdk-sign": {"params": {"email": "ada@example.org"}},
+    "POST /api/auth/autosignup": {"email": "ada@example.org"},
     "PUT /api/admin/account/{id}": {"domainUrls": []},
     "POST /api/admin/user": {"email": "ada@example.org"},
     "PUT /api/admin/user/{userId}": {"fname": "Ada"},
@@ -150,6 +152,7 @@ PLACES: dict[str, dict[str, str]] = {
     "DELETE /api/admin/aimodel/{id}": {"path id": "model"},
     "POST /api/admin/aimodel/{id}/test": {"path id": "model"},
     "PUT /api/user/me": {"body resetCodeId": "reset"},
+    "DELETE /api/user/me/devices/{id}": {"path id": "device"},
     "DELETE /api/user/sessions/{sessionId}": {"path sessionId": "session"},
     "PUT /api/user/institutionJoin": {"body institution": "twin"},
     "POST /api/user/institutionSendInvite": {"body institutionId": "twin"},
@@ -162,6 +165,10 @@ PLACES: dict[str, dict[str, str]] = {
     "PUT /api/admin/institution/{institutionId}": {"path institutionId": "twin"},
     "DELETE /api/admin/institution/{institutionId}": {"path institutionId": "twin"},
     "POST /api/admin/institution/{id}/clone": {"path id": "twin"},
+    "POST /api/admin/institution/{id}/launchSecret": {"path id": "twin"},
+    "DELETE /api/admin/institution/{id}/launchSecret": {"path id": "twin"},
+    "POST /api/auth/sdk-sign": {"body institutionId": "public"},
+    "POST /api/auth/autosignup": {"body institution_id": "public"},
     "PATCH /api/admin/institution/{id}/account": {"path id": "twin"},
     "POST /api/admin/accounts": {"body institution": "twin"},
     "GET /api/admin/account/{id}": {"path id": "account"},
@@ -174,6 +181,8 @@ PLACES: dict[str, dict[str, str]] = {
     "DELETE /api/admin/user/{userId}": {"path userId": "user"},
     "POST /api/admin/user/{userId}/reset": {"path userId": "user"},
     "POST /api/admin/user/{userId}/actAs": {"path userId": "user"},
+    "DELETE /api/admin/user/{userId}/mfa": {"path userId": "user"},
+    "GET /api/admin/users/{userId}/mfa-audit": {"path userId": "user"},
     "GET /api/admin/user/{userId}/sessions": {"path userId": "user"},
     "DELETE /api/admin/session/{sessionId}": {"path sessionId": "session"},
     "PUT /api/admin/users/bulk-status": {"body ids": "user"},
@@ -247,9 +256,21 @@ NOT_OURS = {"modelId"}
 EVENTS = {"cancel_request": "turn", "cancel_streaming": "turn"}
 NO_IDS = {"register", "register_user", "REGISTER"}
 """Events that take tokens alone."""
-FOR_EVERYBODY = {
+FOR_EVERYBODY: dict[str, set[str]] = {
+    "POST /api/auth/autosignup": {f"body lxp_{what}_id" for what in ("user", "partner", "role")},
+    **{
+        f"{route}": {"body ltiContextIds"}
+        for route in (
+            "POST /api/admin/institution",
+            "PUT /api/admin/institution/{institutionId}",
+            "POST /api/auth/createInstitutionForContextid",
+        )
+    },
+    **{f"POST /api/auth/mfa-{what}": {"body challengeId"} for what in ("verify", "resend", "cancel")},
+    "POST /api/session/verify": {"body challengeId"},
+    "GET /api/data-export/{link}": {"path link"},
     "GET /sso/{slug}": {"path slug"},
     "POST /api/admin/ssoProvider": {"body clientId"},
     "PUT /api/admin/ssoProvider/{id}": {"body clientId"},
 }
-"""Places that take names of no secret, or of things that are not ours."""
+"""Places that take names of no secret, of things that are not ours, or what nobody else can know or guess."""

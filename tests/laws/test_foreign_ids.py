@@ -43,9 +43,10 @@ from twinspeak.domain.access import ALL_VERBS
 from twinspeak.domain.ai_models import AiModel, OwnSecrets
 from twinspeak.domain.assistant import Assistant
 from twinspeak.domain.caller import Scope
+from twinspeak.domain.clock import now_ms
 from twinspeak.domain.ids import new_id, new_uuid
 from twinspeak.knowledge.ingest import ingest
-from twinspeak.persistence.repos import ai_models, assistants, users
+from twinspeak.persistence.repos import ai_models, assistants, second_factors, users
 from twinspeak.persistence.tables import memberships
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
@@ -121,6 +122,7 @@ async def owning(here: World, person: Person, gate: asyncio.Event) -> AsyncGener
             "folder": [(await here.post("/api/user/collection", {"name": person.secret}, person.token))[1]["id"]],
             "chunk": await _chunks(here, person, document),
             "session": [_session_of(person.token)],
+            "device": [await here.server.ground.db.write(lambda tx: _device(tx, profile["_id"]))],
             "user": [profile["_id"]],
             "provider": [await _provider(here, person, profile["institution"]["_id"])],
             "key": [(await here.post("/api/user/api-key", {"name": "Mine"}, person.token))[1]["data"]["_id"]],
@@ -189,6 +191,13 @@ def _assistants(tx: Any, user_id: str, secret: str) -> list[str]:
     return [shared.id, personal.id]
 
 
+def _device(tx: Any, user_id: str) -> str:
+    """Trust a browser of somebody's."""
+    new = second_factors.NewDevice(user_id, new_id(), "198.51.0.0/16", "198.51.100.7", "", now_ms() + 600_000)
+    second_factors.trust(tx, new, most=5)
+    return second_factors.devices(tx, user_id)[0].id
+
+
 def _cursor(here: World, turn_id: str, user_id: str) -> str:
     turn = here.server.live.turns.find(turn_id, user_id)
     assert turn
@@ -202,6 +211,7 @@ def _session_of(token: str) -> str:
 
 UNKNOWN: dict[str, Any] = {
     "session": new_id(),
+    "device": new_id(),
     "user": new_id(),
     "provider": new_id(),
     "key": new_id(),

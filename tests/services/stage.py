@@ -131,8 +131,10 @@ class Stage:
         self.db.write_sync(lambda tx: assistants.create(tx, scope, kind, made))
         return made.id
 
-    async def signed_in(self, email: str = "ada@example.org") -> SignedIn:
-        return await self.auth.sign_in(email, PASSWORD)
+    async def signed_in(self, email: str = "ada@example.org", password: str = PASSWORD) -> SignedIn:
+        opened = await self.auth.sign_in(email, password)
+        assert isinstance(opened, SignedIn)
+        return opened
 
     async def caller(self, email: str = "ada@example.org") -> Caller:
         return await self.auth.authenticate((await self.signed_in(email)).token)

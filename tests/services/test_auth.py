@@ -24,7 +24,7 @@ from twinspeak.domain.ids import new_id
 from twinspeak.identity.passwords import Cost, Passwords
 from twinspeak.identity.tokens import Tokens
 from twinspeak.persistence.tables import sessions, users
-from twinspeak.services.auth import Auth, Device
+from twinspeak.services.auth import Auth, Device, SignedIn
 
 NEW = "another good password"
 
@@ -35,6 +35,7 @@ async def test_signing_in_gives_a_token_that_speaks_for_the_person(stage: Stage)
     stage.join(user, twin, account_type="admin")
     before = clock.now_ms()
     signed_in = await stage.auth.sign_in("ada@example.org", PASSWORD, Device(ip="192.0.2.1", user_agent="x" * 9_000))
+    assert isinstance(signed_in, SignedIn)
     assert before + 3_590_000 < signed_in.expires <= clock.now_ms() + 3_600_000
     assert signed_in.profile.user.id == user.id
     assert signed_in.profile.user.last_login is not None
@@ -55,7 +56,9 @@ async def test_signing_in_gives_a_token_that_speaks_for_the_person(stage: Stage)
 @pytest.mark.parametrize("email", ["Ada@Example.ORG", "  ada@example.org ", "ADA@EXAMPLE.ORG"])
 async def test_the_case_of_an_address_does_not_count(stage: Stage, email: str):
     stage.person()
-    assert (await stage.auth.sign_in(email, PASSWORD)).profile.user.email == "ada@example.org"
+    signed_in = await stage.auth.sign_in(email, PASSWORD)
+    assert isinstance(signed_in, SignedIn)
+    assert signed_in.profile.user.email == "ada@example.org"
 
 
 @pytest.mark.parametrize(
@@ -372,6 +375,7 @@ async def test_a_hash_of_yesterdays_cost_is_made_again_at_sign_in(stage: Stage):
     try:
         auth = Auth(stage.db, stage.tokens, passwords)
         signed_in = await auth.sign_in("ada@example.org", PASSWORD)
+        assert isinstance(signed_in, SignedIn)
         [new] = stage.column(users.c.password_hash)
         assert new != old
         assert not passwords.outdated(new)

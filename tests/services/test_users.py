@@ -15,7 +15,7 @@ async def test_somebody_added_can_sign_in_and_has_credits(stage: Stage):
     added = users.add(stage.db, stage.passwords, Person(email=" Ada@Example.org", password="chosen one", fname="Ada"))
     assert added.email == "ada@example.org"
     assert added.generated_password is None
-    signed_in = await stage.auth.sign_in("ada@example.org", "chosen one")
+    signed_in = await stage.signed_in("ada@example.org", "chosen one")
     assert signed_in.profile.user.fname == "Ada"
     assert signed_in.profile.credits == 50
     assert stage.db.read_sync(wallets.discrepancies) == []
@@ -25,7 +25,7 @@ async def test_a_password_is_made_up_and_told_once(stage: Stage):
     added = users.add(stage.db, stage.passwords, Person(email="ada@example.org", account_type="super"))
     assert added.generated_password is not None
     assert len(added.generated_password) >= 20
-    assert (await stage.auth.sign_in("ada@example.org", added.generated_password)).profile.account_type == "super"
+    assert (await stage.signed_in("ada@example.org", added.generated_password)).profile.account_type == "super"
     other = users.add(stage.db, stage.passwords, Person(email="bob@example.org"))
     assert other.generated_password != added.generated_password
 
@@ -35,7 +35,7 @@ async def test_joining_a_twin_on_the_way(stage: Stage, account_type: str, inside
     twin = stage.twin()
     person = Person(email="ada@example.org", password="chosen one", account_type=account_type, twin=twin.public_id)
     added = users.add(stage.db, stage.passwords, person)
-    profile = (await stage.auth.sign_in("ada@example.org", "chosen one")).profile
+    profile = (await stage.signed_in("ada@example.org", "chosen one")).profile
     assert profile.twin is not None
     assert profile.twin.institution == twin
     membership = stage.db.read_sync(lambda tx: memberships.get(tx, added.user_id, twin.id))
@@ -55,7 +55,7 @@ async def test_an_address_is_taken_in_any_case(stage: Stage):
     with pytest.raises(Conflict):
         users.add(stage.db, stage.passwords, Person(email="ADA@example.org", password="chosen one"))
     with pytest.raises(InvalidCredentials):
-        await stage.auth.sign_in("ada@example.org", "chosen one")
+        await stage.signed_in("ada@example.org", "chosen one")
 
 
 @pytest.mark.parametrize(

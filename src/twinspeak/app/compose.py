@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import structlog
 from starlette.types import ASGIApp
 
-from twinspeak.app.faces import Core, Faces, build
+from twinspeak.app.faces import Core, Faces, Signing, build, public_url_of
 from twinspeak.app.ingesting import Keeper, files_of
 from twinspeak.app.models import keys_of, open_models
 from twinspeak.app.offline import Ground
@@ -27,6 +27,7 @@ from twinspeak.engine.ports import TurnPorts
 from twinspeak.engine.registry import TurnRegistry
 from twinspeak.engine.tasks import Supervisor
 from twinspeak.identity.tokens import Tokens
+from twinspeak.identity.totp import Totp
 from twinspeak.knowledge.retrieve import VaultRetriever
 from twinspeak.providers.moderation import OpenAIJudge
 from twinspeak.providers.own import Served
@@ -34,10 +35,13 @@ from twinspeak.providers.vendors import moderation_endpoint
 from twinspeak.services.asking import Resolver
 from twinspeak.services.auth import Auth
 from twinspeak.services.budgets import Budgets
+from twinspeak.services.codes import Codes
+from twinspeak.services.data_rights import DataRights
 from twinspeak.services.erasure import Erasure
 from twinspeak.services.moderation import Moderation
 from twinspeak.services.rate_limits import RateLimits, Rule
 from twinspeak.services.remembering import Summaries
+from twinspeak.services.second_factors import SecondFactors
 from twinspeak.services.turn_store import TurnStore
 from twinspeak.services.vault import Vaults
 from twinspeak.settings import Settings
@@ -79,7 +83,8 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
         store = TurnStore(ground.db, lease_s=settings.turn_lease_s, owner=new_id())
         limits = RateLimits()
         mailer = _mailer(settings)
-        auth = Auth(ground.db, Tokens(ground.jwt_secret, settings.jwt_ttl_s), ground.passwords)
+        signing = _signing(settings, ground, mailer)
+        auth, data = signing.auth, signing.data
         twin_rule = Rule("turns_twin", settings.turns_per_minute_twin)
         resolver = Resolver(ground.db, models, limits, cors_origins=settings.cors_origins, twin_rule=twin_rule)
         retriever = VaultRetriever(ground.db, embedder=embedder())
@@ -100,7 +105,7 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
         keeper = Keeper(settings, ground.db)
         # fmt: off
         core = Core(
-            ground=ground, auth=auth, limits=limits, turns=turns, store=store, resolver=resolver, models=models,
+            ground=ground, signing=signing, limits=limits, turns=turns, store=store, resolver=resolver, models=models,
             tools=tools, moderation=moderation, metrics=metrics, watchdog=watchdog, mailer=mailer, fetcher=fetcher,
             files=files_of(settings), keeper=keeper, retriever=retriever,
         )
@@ -111,6 +116,7 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
         for work, name in (
             (watchdog.run(), "watchdog"),
             (mailer.run(), "mailer"),
+            (data.run(), "exports"),
             (_sweep_forever(faces.vaults), "sweeper"),
             (_count_forever(retriever), "hits"),
             (keeper.run(), "ingestion"),
@@ -125,6 +131,15 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
             metrics=metrics,
             drain=lambda: background.spawn(_drain(turns, faces, settings.drain_s), name="drain"),
         )
+
+
+def _signing(settings: Settings, ground: Ground, mailer: Mailer) -> Signing:
+    """Make what knows who somebody is, and what is kept of people."""
+    codes = Codes(ground.jwt_secret)
+    second = SecondFactors(codes, mailer, Totp(), ground.secrets)
+    auth = Auth(ground.db, Tokens(ground.jwt_secret, settings.jwt_ttl_s), ground.passwords, second)
+    data = DataRights(ground.db, mailer, settings.data_dir / ".exports", public_url=public_url_of(settings))
+    return Signing(auth=auth, codes=codes, second=second, data=data)
 
 
 def _close_in_order(

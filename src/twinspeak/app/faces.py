@@ -26,10 +26,13 @@ from twinspeak.services.assistants import Assistants
 from twinspeak.services.audit import AuditLog
 from twinspeak.services.auth import Auth
 from twinspeak.services.codes import Codes
+from twinspeak.services.contexts import Contexts
 from twinspeak.services.conversations import Conversations
 from twinspeak.services.credits import Credits
+from twinspeak.services.data_rights import DataRights
 from twinspeak.services.histories import Histories
 from twinspeak.services.joining import Joining
+from twinspeak.services.launches import Launches
 from twinspeak.services.members import Members
 from twinspeak.services.memory import Memories
 from twinspeak.services.moderation import Moderation
@@ -39,12 +42,14 @@ from twinspeak.services.people import People as Administered
 from twinspeak.services.policy import Policy
 from twinspeak.services.profiles import Profiles
 from twinspeak.services.rate_limits import RateLimits, Rule
+from twinspeak.services.second_factors import SecondFactors
 from twinspeak.services.signup import SignUp
 from twinspeak.services.sso import Sso
 from twinspeak.services.sso_providers import SsoProviders
 from twinspeak.services.transcripts import Transcripts
 from twinspeak.services.turn_store import TurnStore
 from twinspeak.services.twins import Twins
+from twinspeak.services.two_steps import TwoSteps
 from twinspeak.services.usage import Usage
 from twinspeak.services.vault import Vaults
 from twinspeak.services.vault_folders import Folders
@@ -75,11 +80,21 @@ _REPLAYED_TOOL_CHARS = 4_000
 
 
 @dataclass(frozen=True, slots=True)
+class Signing:
+    """Who somebody is, and what is kept of people."""
+
+    auth: Auth
+    codes: Codes
+    second: SecondFactors
+    data: DataRights
+
+
+@dataclass(frozen=True, slots=True)
 class Core:
     """What the faces stand on."""
 
     ground: Ground
-    auth: Auth
+    signing: Signing
     limits: RateLimits
     turns: TurnRegistry
     store: TurnStore
@@ -121,8 +136,8 @@ def build(settings: Settings, core: Core) -> Faces:
             confirm_s=settings.socket_ping_timeout_s,
         ),
     )
-    core.auth.revocations.tell(hub.revoke, hub.leave_twin)
-    events = Events(hub, core.auth.hold)
+    core.signing.auth.revocations.tell(hub.revoke, hub.leave_twin)
+    events = Events(hub, core.signing.auth.hold)
 
     services = _services(settings, core, hub, audience)
     allowed = AllowedOrigins(settings.cors_origins, services.origins.allowed)
@@ -136,17 +151,18 @@ def build(settings: Settings, core: Core) -> Faces:
 def _services(settings: Settings, core: Core, hub: Hub, audience: Audience) -> Services:
     db, oidc = core.ground.db, OidcClient(core.fetcher)
     vaults = Vaults(db, core.files, quotas_of(settings), core.keeper.nudge)
+    twins = Twins(db, core.models, core.signing.auth.revocations)
     return Services(
-        auth=core.auth,
+        auth=core.signing.auth,
         policy=Policy(db),
-        people=_people(settings, core),
-        twins=Twins(db, core.models, core.auth.revocations),
+        people=_people(settings, core, twins),
+        twins=twins,
         accounts=Accounts(db),
         credits=Credits(db),
         usage=Usage(db),
         admin_histories=AdminHistories(db, core.models, ModelWriter(core.models)),
         audit=AuditLog(db),
-        sso=Sso(db, core.auth, oidc, core.ground.secrets, public_url=_public_url(settings)),
+        sso=Sso(db, core.signing.auth, oidc, core.ground.secrets, public_url=public_url_of(settings)),
         sso_providers=SsoProviders(db, oidc, core.ground.secrets),
         profiles=Profiles(db),
         histories=Histories(db),
@@ -182,23 +198,28 @@ def _services(settings: Settings, core: Core, hub: Hub, audience: Audience) -> S
     )
 
 
-def _people(settings: Settings, core: Core) -> People:
+def _people(settings: Settings, core: Core, twins: Twins) -> People:
     db, passwords = core.ground.db, core.ground.passwords
-    codes = Codes(core.ground.jwt_secret)
-    sign_up = SignUp(db, core.auth, passwords, codes, core.mailer, is_open=settings.sign_up == "open")
-    members = Members(db, core.auth.revocations)
-    public_url = _public_url(settings)
+    codes = core.signing.codes
+    sign_up = SignUp(db, core.signing.auth, passwords, codes, core.mailer, is_open=settings.sign_up == "open")
+    members = Members(db, core.signing.auth.revocations)
+    public_url = public_url_of(settings)
     return People(
         sign_up=sign_up,
-        own=OwnAccount(db, core.auth, passwords, codes, core.mailer),
-        joining=Joining(db, codes, core.mailer, core.auth.revocations, public_url=public_url),
+        own=OwnAccount(db, core.signing.auth, passwords, codes, core.mailer),
+        joining=Joining(db, codes, core.mailer, core.signing.auth.revocations, public_url=public_url),
         members=members,
-        admin=Administered(db, core.auth, members, codes, core.mailer),
-        keys=ApiKeys(db, core.auth),
+        admin=Administered(db, core.signing.auth, members, codes, core.mailer),
+        keys=ApiKeys(db, core.signing.auth),
+        two_steps=TwoSteps(db, core.signing.auth, core.signing.second, passwords, core.mailer),
+        launches=Launches(db, core.signing.auth, core.ground.secrets, secret=core.ground.jwt_secret),
+        contexts=Contexts(db, twins),
+        data=core.signing.data,
     )
 
 
-def _public_url(settings: Settings) -> str:
+def public_url_of(settings: Settings) -> str:
+    """Return where links in mails lead."""
     return settings.public_url or f"http://{settings.host}:{settings.port}"
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -17,9 +18,8 @@ from twinspeak.persistence import migrations
 from twinspeak.persistence.db import Database
 from twinspeak.persistence.repos import ai_models
 from twinspeak.persistence.secrets import SecretBox, load_or_create_secret, open_box
-from twinspeak.services import users
+from twinspeak.services import launches, second_factors, sso_providers, users
 from twinspeak.services.first_run import Administrator, first_run
-from twinspeak.services.sso_providers import rotate_secrets
 from twinspeak.settings import Settings
 
 
@@ -85,7 +85,8 @@ def prepare(settings: Settings) -> Generator[Ground]:
             ingest=lambda scope, name, text: ingest_sync(db, scope, name, text),
         )
         secrets = _secrets(settings)
-        db.write_sync(lambda tx: rotate_secrets(tx, secrets))
+        for kind in (sso_providers, second_factors, launches):
+            db.write_sync(partial(kind.rotate_secrets, vault=secrets))
         db.write_sync(lambda tx: ai_models.seal_again(tx, secrets))
         yield Ground(
             db=db,

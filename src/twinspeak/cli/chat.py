@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from rich.console import Console
 
-from twinspeak.cli.client import Client, Question, ServerError, is_in_the_clear, normal_url
+from twinspeak.cli.client import Client, CodeWanted, Question, ServerError, is_in_the_clear, normal_url
 from twinspeak.cli.events import Complete, Connected, Done, Failed
 from twinspeak.cli.exits import CommandError, ExitCode
 from twinspeak.cli.terminal import consoles
@@ -69,7 +69,7 @@ class Chat:
     async def sign_in(self) -> None:
         """Get an access token, unless one was given. Raises CommandError."""
         if not self._login.token:
-            self._token = await self._client.sign_in(self._login.email, self._login.password)
+            self._token = await token_for(self._client, self._login)
 
     def begin_anew(self) -> None:
         """Leave the conversation: the next question begins another one."""
@@ -201,6 +201,21 @@ def run_chat(question: str | None, settings: ClientSettings, output: Output, *, 
 
 async def _opened(url: str) -> Client:
     return Client.open(url)
+
+
+async def token_for(client: Client, login: Login) -> str:
+    """Return an access token, having asked for the code of a second step if one is wanted. Raises CommandError."""
+    opened = login.token or await client.sign_in(login.email, login.password)
+    return await client.show_code(opened, _code(opened)) if isinstance(opened, CodeWanted) else opened
+
+
+def _code(wanted: CodeWanted) -> str:
+    """Ask for the code of the second step. Raises CommandError where nobody can be asked."""
+    if not sys.stdin.isatty():
+        hint = "Run it on a terminal, or give a token in TWINSPEAK_TOKEN."
+        raise CommandError("Signing in takes a code, and there is nobody to ask for it.", ExitCode.REFUSED, hint=hint)
+    where = f"sent to {wanted.sent_to}" if wanted.sent_to else "of your authenticator app"
+    return input(f"Code {where}: ").strip()
 
 
 def login_of(settings: ClientSettings, *, password_on_stdin: bool) -> Login:

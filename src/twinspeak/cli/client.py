@@ -53,6 +53,13 @@ class Question(msgspec.Struct, frozen=True):
         return {"inputs": [self.text], "requestArgs": args}
 
 
+class CodeWanted(msgspec.Struct, frozen=True):
+    """Signing in takes a code too; `sent_to` is the mailbox that has it, "" for an authenticator app."""
+
+    challenge_id: str
+    sent_to: str
+
+
 class Kept(msgspec.Struct, frozen=True):
     """What the server saved of a cancelled turn; `credits` None when it does not say."""
 
@@ -105,9 +112,21 @@ class Client:
         """Close every connection."""
         await self._session.close()
 
-    async def sign_in(self, email: str, password: str) -> str:
-        """Return an access token. Raises CommandError: refused, unreachable, or no Twinspeak server."""
+    async def sign_in(self, email: str, password: str) -> str | CodeWanted:
+        """Return an access token, or which code it takes. Raises CommandError: refused, unreachable, no Twinspeak."""
         reply = await self._call("/api/auth/signin", {"email": email, "password": password}, token="")
+        challenge = reply.get("challengeId")
+        if isinstance(challenge, str) and challenge:
+            sent = reply.get("method") != "totp"
+            return CodeWanted(challenge, sent_to=str(reply.get("maskedEmail") or "") if sent else "")
+        return self._token_in(reply)
+
+    async def show_code(self, wanted: CodeWanted, code: str) -> str:
+        """Return the access token that a code stands for. Raises CommandError, also for a wrong one."""
+        body = {"challengeId": wanted.challenge_id, "code": code, "trustDevice": False}
+        return self._token_in(await self._call("/api/auth/mfa-verify", body, token=""))
+
+    def _token_in(self, reply: dict[str, Any]) -> str:
         token = reply.get("token")
         if not isinstance(token, str) or not token:
             raise self._strange("answered the sign-in without a token")

@@ -9,7 +9,7 @@ from typing import Any, cast
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from twinspeak.cli.chat import ClientSettings, login_of
+from twinspeak.cli.chat import ClientSettings, login_of, token_for
 from twinspeak.cli.client import Client, normal_url
 from twinspeak.cli.exits import CommandError, ExitCode
 from twinspeak.cli.terminal import consoles, printable
@@ -79,8 +79,7 @@ def _signed_in(
     async def run() -> ExitCode:
         client = Client.open(url)
         try:
-            token = login.token or await client.sign_in(login.email, login.password)
-            return await work(client, token)
+            return await work(client, await token_for(client, login))
         finally:
             await client.close()
 

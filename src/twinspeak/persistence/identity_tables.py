@@ -112,4 +112,115 @@ sso_logins = table(
     Index(None, "expires"),
     Index(None, "provider_id"),
 )
-"""Who has been sent to a provider and has not come back; a row is deleted when it has served."""
+"""Who has been sent to a provider and has not come back; a row is deleted when it has served.
+"""
+
+second_factors = table(
+    "second_factors",
+    Column("user_id", Words(24), ForeignKey("users.id"), primary_key=True),
+    word("method", "email"),
+    time_("confirmed", null=True),
+    text_("totp_secret"),
+    text_("totp_pending"),
+    int_("totp_step"),
+    time_("created"),
+    one_of("method", "none", "email", "totp"),
+)
+"""Who wants a second step; `none` has only begun to.
+
+The secrets are encrypted, context `totp:<user>`; a step of an app's up to `totp_step` has served.
+"""
+
+recovery_codes = table(
+    "recovery_codes",
+    Column("user_id", Words(24), ForeignKey("users.id"), primary_key=True),
+    Column("code_hash", Words(64), primary_key=True),
+)
+
+trusted_devices = table(
+    "trusted_devices",
+    id_(),
+    ref("user_id", "users"),
+    Column("token_hash", Words(64), nullable=False),
+    Column("network", Words(64), nullable=False),
+    word("ip", ""),
+    text_("user_agent"),
+    time_("created"),
+    time_("expires"),
+    Index(None, "user_id"),
+    Index(None, "token_hash", unique=True),
+)
+"""Browsers that showed a code a while ago; `network` is where they did."""
+
+burned_codes = table(
+    "burned_codes",
+    id_(),
+    ref("user_id", "users"),
+    time_("at"),
+    Index(None, "user_id", "at"),
+)
+"""Codes of a second step at which somebody guessed: too many of them lock it for a while."""
+
+launch_secrets = table(
+    "launch_secrets",
+    Column("institution_id", Words(24), ForeignKey("institutions.id"), primary_key=True),
+    text_("secret"),
+    time_("created"),
+)
+"""What a site's own server signs launches of a twin with; encrypted, context `launch:<twin>`."""
+
+launches = table(
+    "launches",
+    Column("nonce", Words(64), primary_key=True),
+    ref("institution_id", "institutions"),
+    word("proof"),
+    text_("params", "{}"),
+    word("ip", ""),
+    time_("verified", null=True),
+    time_("used", null=True),
+    time_("expires"),
+    one_of("proof", "browser", "server"),
+    Index(None, "institution_id", "ip"),
+    Index(None, "expires"),
+)
+"""Launches of the last minutes; a used one stays until it runs out, so that it cannot be used again."""
+
+launch_identities = table(
+    "launch_identities",
+    Column("institution_id", Words(24), ForeignKey("institutions.id"), primary_key=True),
+    Column("subject_hash", Words(64), primary_key=True),
+    word("proof"),
+    ref("user_id", "users"),
+    time_("created"),
+    one_of("proof", "browser", "server"),
+    Index(None, "user_id"),
+)
+"""Who came by launches. What a site calls somebody is kept as a hash; for browsers, with a secret of the browser's."""
+
+twin_contexts = table(
+    "twin_contexts",
+    Column("context", Words(500), primary_key=True),
+    ref("institution_id", "institutions"),
+    int_("position"),
+    Index(None, "institution_id"),
+)
+"""`ltiContextIds`: which twin a place on another site belongs to; a place to one alone."""
+
+data_exports = table(
+    "data_exports",
+    id_(),
+    ref("user_id", "users"),
+    word("state", "waiting"),
+    int_("done"),
+    int_("total"),
+    int_("bytes"),
+    Column("link_hash", Words(64), nullable=True),
+    time_("created"),
+    time_("finished", null=True),
+    time_("expires"),
+    one_of("state", "waiting", "running", "ready", "failed"),
+    Index(None, "user_id", "created"),
+    Index(None, "link_hash", unique=True),
+    Index(None, "expires"),
+)
+"""What people asked to have of their data. The file is in the data directory, by the row's id; both go at `expires`."""

@@ -161,7 +161,7 @@ class ScopeMissing(AdminRequired):
     default = "This API key is not good for that."
 
 
-_PERSONAL = ("/api/user/me", "/api/user/sessions", "/api/user/api-key", "/api/user/refresh/profile")
+_PERSONAL = ("/api/user/me", "/api/user/sessions", "/api/user/api-key", "/api/user/refresh/profile", "/api/user/data")
 """What is the person's own to do, signed in."""
 
 

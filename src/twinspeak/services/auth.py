@@ -18,13 +18,14 @@ from twinspeak.domain.errors import (
     InvalidToken,
 )
 from twinspeak.persistence.db import Database, Tx
-from twinspeak.persistence.repos import sessions, users
+from twinspeak.persistence.repos import second_factors, sessions, users
 from twinspeak.persistence.repos.sessions import NewSession
 from twinspeak.services import policy, profiles
 from twinspeak.services.passwords import check_new
 from twinspeak.services.ports import PasswordHasher, TokenIssuer
 from twinspeak.services.profiles import Profile
 from twinspeak.services.revocations import Revocations
+from twinspeak.services.second_factors import Challenge, SecondFactors
 
 OPENING_MS = 60_000
 """The lifetime of a session's row until its token has been made, in the same transaction."""
@@ -58,13 +59,14 @@ class Auth:
     """Who is calling. One for the whole server."""
 
     def __init__(
-        self, db: Database, tokens: TokenIssuer, passwords: PasswordHasher, revocations: Revocations | None = None
+        self, db: Database, tokens: TokenIssuer, passwords: PasswordHasher, second: SecondFactors | None = None
     ) -> None:
-        """Keep the parts."""
+        """Keep the parts; without `second` a password is all that signing in takes."""
         self._db = db
         self._tokens = tokens
         self._passwords = passwords
-        self.revocations = revocations or Revocations()
+        self._second = second
+        self.revocations = Revocations()
 
     async def authenticate(self, token: str | None) -> Caller:
         """Return who `token` speaks for now, with the account type and the active twin that the database knows.
@@ -86,11 +88,14 @@ class Auth:
         """Return the CSRF token that requests of a session's pages must carry."""
         return self._tokens.page_key(session_id)
 
-    async def sign_in(self, email: str, password: str, device: Device | None = None) -> SignedIn:
-        """Open a session.
+    async def sign_in(
+        self, email: str, password: str, device: Device | None = None, *, trusted: str = ""
+    ) -> SignedIn | Challenge:
+        """Open a session, or ask for a code first: `two_steps` then opens it. `trusted` is what the browser kept.
 
         Raises InvalidCredentials (the same, after the same work, whether the address or the password is unknown),
-        AccountSuspended (only to who knows the password) and Overloaded. Rate limits are the caller's to apply.
+        AccountSuspended and SecondFactorLocked (only to who knows the password) and Overloaded. Rate limits are the
+        caller's to apply.
         """
         found = await self._db.read(lambda tx: users.credentials(tx, email))
         user, stored = found if found and found[0].status != "deleted" else (None, None)
@@ -98,8 +103,13 @@ class Auth:
         if not right or user is None or stored is None:
             raise InvalidCredentials
         better = await self._passwords.hash(password) if self._passwords.outdated(stored) else None
-        verified = _Verified(user_id=user.id, email=user.email, password_hash=stored, better_hash=better)
-        return await self._db.write(lambda tx: self._sign_in(tx, verified, device or Device()))
+        verified = _Verified(
+            user_id=user.id, email=user.email, password_hash=stored, better_hash=better, trusted=trusted
+        )
+        opened = await self._db.write(lambda tx: self._sign_in(tx, verified, device or Device()))
+        if isinstance(opened, Challenge) and self._second is not None:
+            self._second.deliver(opened)
+        return opened
 
     async def sign_out(self, caller: Caller) -> None:
         """End the caller's session and everything that runs under it. Twice is fine."""
@@ -113,7 +123,7 @@ class Auth:
 
     async def refresh(self, caller: Caller) -> SignedIn:
         """Give the caller's session another full lifetime (reference 2.1). Raises as `authenticate` does."""
-        return await self._db.write(lambda tx: self._renew(tx, caller.session_id, caller.user_id))
+        return await self._db.write(lambda tx: self.renew(tx, caller.session_id, caller.user_id))
 
     async def change_password(self, caller: Caller, current: str, new: str, device: Device | None = None) -> SignedIn:
         """Replace the password and end every session of the user, the caller's own too; return a fresh one.
@@ -132,6 +142,7 @@ class Auth:
             if not users.set_password(tx, caller.user_id, made, replacing=seen.password_hash):
                 raise Conflict("The password has just been changed by somebody else.")
             live_caller(tx, caller.session_id, caller.user_id)
+            second_factors.forget_challenges(tx, caller.user_id)
             ended = sessions.revoke_all(tx, caller.user_id, now_ms())
             return self.open(tx, caller.user_id, device or Device()), frozenset(ended)
 
@@ -145,10 +156,10 @@ class Auth:
 
     def act_as(self, tx: Tx, session: NewSession) -> SignedIn:
         """Open a session in which an administrator acts as its user; it ends when `session` says."""
-        return self._renew(tx, sessions.create(tx, session), session.user_id)
+        return self.renew(tx, sessions.create(tx, session), session.user_id)
 
-    def _sign_in(self, tx: Tx, verified: "_Verified", device: Device) -> SignedIn:
-        """Open the session, if what was verified outside this transaction still holds."""
+    def _sign_in(self, tx: Tx, verified: "_Verified", device: Device) -> SignedIn | Challenge:
+        """Open the session, or make the challenge, if what was verified outside this transaction still holds."""
         now = now_ms()
         # First, because it locks the row: a password change is either seen here or ends the session opened below.
         users.edit(tx, verified.user_id, {"last_login": now})
@@ -158,6 +169,10 @@ class Auth:
         if verified.better_hash:
             users.replace_hash(tx, verified.user_id, verified.better_hash, replacing=verified.password_hash)
         sessions.purge(tx, before=now - KEEP_ENDED_MS)
+        if found[0].status == "active" and self._second is not None:
+            challenge = self._second.demand(tx, found[0], device.ip, verified.trusted)
+            if challenge is not None:
+                return challenge
         return self.open(tx, verified.user_id, device)
 
     def open(self, tx: Tx, user_id: str, device: Device) -> SignedIn:
@@ -168,9 +183,9 @@ class Auth:
         session = NewSession(
             user_id=user_id, expires=now_ms() + OPENING_MS, ip=device.ip[:100], user_agent=device.user_agent
         )
-        return self._renew(tx, sessions.create(tx, session), user_id)
+        return self.renew(tx, sessions.create(tx, session), user_id)
 
-    def _renew(self, tx: Tx, session_id: str, user_id: str) -> SignedIn:
+    def renew(self, tx: Tx, session_id: str, user_id: str) -> SignedIn:
         """Give a live session, and a new token for it, a full lifetime."""
         caller = live_caller(tx, session_id, user_id)
         token, claims = self._tokens.issue(
@@ -203,6 +218,7 @@ class _Verified(msgspec.Struct, frozen=True):
     email: str
     password_hash: str
     better_hash: str | None
+    trusted: str
 
 
 class _Seen(msgspec.Struct, frozen=True):

@@ -46,11 +46,14 @@ class Codes:
         self._key = hashlib.sha256(b"twinspeak codes 1" + secret.encode()).digest()
 
     def issue(self, tx: Tx, wanted: Wanted, *, digits: int = 0) -> tuple[str, str]:
-        """Keep a new code in place of older ones; return (its row's id, the code). `digits`: that many, no letters."""
+        """Keep a new code in place of older ones; return (its row's id, the code).
+
+        `digits`: that many, no letters, and an id that nobody can guess, for few digits need something beside them.
+        """
         letters, length = ("0123456789", digits) if digits else (ALPHABET, LENGTH)
         code = "".join(secrets.choice(letters) for _ in range(length))
         new = NewCode(
-            id=new_id(),
+            id=secrets.token_hex(12) if digits else new_id(),
             purpose=wanted.purpose,
             email=wanted.email,
             code_hash=self._hash(wanted.purpose, wanted.email, code),
@@ -70,17 +73,23 @@ class Codes:
 
     def take(self, tx: Tx, kept: Code | None, code: str) -> Code | None:
         """As `redeem`, for a code that is known already."""
-        given = "".join(code.split()).upper()
-        expected = kept.code_hash if kept else self._hash("", "", "")
-        right = hmac.compare_digest(
-            self._hash(kept.purpose if kept else "", kept.email if kept else "", given), expected
-        )
+        right = self.is_of(kept, "".join(code.split()).upper())
         if kept is None or kept.attempts >= MAX_TRIES:
             return None
         if not right:
             codes.wrong(tx, kept.id)
             return None
         return kept if codes.spend(tx, kept.id) else None
+
+    def is_of(self, kept: Code | None, code: str) -> bool:
+        """Tell whether a code is the one that was made, in the same time for None; nothing is counted."""
+        expected = kept.code_hash if kept else self._hash("", "", "")
+        made = self._hash(kept.purpose if kept else "", kept.email if kept else "", code)
+        return hmac.compare_digest(made, expected)
+
+    def sealed(self, what_for: str, code: str) -> str:
+        """Return what to store of a code that is kept elsewhere."""
+        return self._hash("kept", what_for, code)
 
     def _hash(self, purpose: str, email: str, code: str) -> str:
         return hmac.new(self._key, f"{purpose}\0{email}\0{code}".encode(), hashlib.sha256).hexdigest()

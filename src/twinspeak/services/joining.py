@@ -200,7 +200,7 @@ class Joining:
         )
         made = enrol(tx, by, new)
         if not pending:
-            _award(tx, made, rules)
+            award(tx, made, rules)
         return Joined(people.rows_of(tx, [made.id])[0], self._requests(tx, made, rules, user) if pending else ())
 
     def _requests(self, tx: Tx, made: Membership, rules: JoiningRules, user: User) -> tuple[Mail, ...]:
@@ -288,11 +288,11 @@ def _activate(tx: Tx, by: Actor, one: Membership) -> Joined:
     row = people.rows_of(tx, [one.id])[0]
     if rules is None:
         return Joined(row)
-    _award(tx, one, rules)
+    award(tx, one, rules)
     return Joined(row, (mails.joining_approved(row.user.email, rules.ai_name or rules.name),))
 
 
-def _award(tx: Tx, one: Membership, rules: JoiningRules) -> None:
+def award(tx: Tx, one: Membership, rules: JoiningRules) -> None:
     """Give a new member the twin's gift, once, where members pay for themselves (admin 3.8)."""
     if rules.pool_credits or rules.credit_award <= 0 or one.credit_awarded:
         return

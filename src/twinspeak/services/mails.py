@@ -32,6 +32,30 @@ def reset(to: str, code: str, ttl_ms: int) -> Mail:
     return Mail(to=to, subject="Set a new password", text=text + _FOOT)
 
 
+def second_factor(to: str, code: str, ttl_ms: int) -> Mail:
+    """Bring the code of a second step."""
+    text = f"Your code to sign in is\n\n    {code}\n\nIt is good for {_minutes(ttl_ms)}."
+    warning = "\n\nIf this was not you, somebody knows your password: change it.\n"
+    return Mail(to=to, subject="Your sign-in code", text=text + warning)
+
+
+def second_factor_changed(to: str, what: str) -> Mail:
+    """Tell that the second step at sign-in is another one."""
+    text = f"{what}\n\nIf this was not you, change your password and write to your administrator at once."
+    return Mail(to=to, subject="Your second step at sign-in", text=text)
+
+
+def export_ready(to: str, link: str) -> Mail:
+    """Bring the link to somebody's own data."""
+    text = f"Your data is ready. For 30 days you can fetch it here, and so can whoever has this link:\n\n    {link}\n"
+    return Mail(to=to, subject="Your data", text=text)
+
+
+def export_failed(to: str) -> Mail:
+    """Tell that an export did not work out."""
+    return Mail(to=to, subject="Your data", text="Your data could not be put together. Please ask for it again.\n")
+
+
 def password_changed(to: str) -> Mail:
     """Tell that the password is another one."""
     text = "Your password was changed, and every session was signed out.\n\nIf this was not you, reset it at once."

@@ -7,7 +7,17 @@ from twinspeak.domain.clock import now_ms
 from twinspeak.domain.errors import Conflict, InvalidCredentials, InvalidId, InvalidToken, NotFound
 from twinspeak.domain.ids import parse_id
 from twinspeak.persistence.db import Database, Tx
-from twinspeak.persistence.repos import api_keys, erasure, memberships, sessions, sso, users
+from twinspeak.persistence.repos import (
+    api_keys,
+    erasure,
+    launches,
+    memberships,
+    personal_data,
+    second_factors,
+    sessions,
+    sso,
+    users,
+)
 from twinspeak.persistence.repos import codes as code_rows
 from twinspeak.persistence.repos.sessions import KeptSession
 from twinspeak.services import audit, mails, policy
@@ -138,6 +148,9 @@ def close(tx: Tx, by: Actor, user_id: str) -> Closed:
     code_rows.forget_user(tx, user_id)
     api_keys.remove_all(tx, user_id)
     sso.forget_user(tx, user_id)
+    second_factors.remove(tx, user_id)
+    launches.forget_user(tx, user_id)
+    personal_data.forget_user(tx, user_id)
     sessions.revoke_all(tx, user_id, now_ms())
     return Closed(email=user.email)
 

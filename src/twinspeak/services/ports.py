@@ -64,6 +64,22 @@ class Behalf(msgspec.Struct, frozen=True):
     user_id: str
 
 
+class OneTimePasswords(Protocol):
+    """`identity.totp.Totp`."""
+
+    def new_secret(self) -> str:
+        """Return a secret to share with somebody's app."""
+        ...
+
+    def address(self, secret: str, account: str) -> str:
+        """Return the address that apps read off a QR code."""
+        ...
+
+    def step(self, secret: str, code: str, at_ms: int) -> int | None:
+        """Return the step that a code is of, None when it is of none around `at_ms` (epoch milliseconds)."""
+        ...
+
+
 class Writer(Protocol):
     """Has a model write a short text for the server itself."""
 

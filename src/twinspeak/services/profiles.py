@@ -12,7 +12,7 @@ from twinspeak.domain.errors import InvalidToken, ValidationFailed
 from twinspeak.domain.institution import Institution
 from twinspeak.domain.people import InstitutionCard, User
 from twinspeak.persistence.db import Database, Tx
-from twinspeak.persistence.repos import institutions, users, wallets
+from twinspeak.persistence.repos import institutions, second_factors, users, wallets
 from twinspeak.services import policy
 from twinspeak.services.passwords import field
 
@@ -35,8 +35,17 @@ PREFERENCES: dict[str, Any] = {
     "dark_mode": False,
     "ragKagMode": False,
     "updatePasswordOnSSO": False,
+    "lxp_user_id": "",
+    "lxp_user_type": 0,
+    "lxp_partner_id": "",
+    "lxp_partner_name": "",
+    "lxp_role_id": 0,
+    "lxp_role_name": "",
 }
-"""What clients keep in the profile, with what a new user has; `use_location` and `use_memory` are for prompts too."""
+"""What the profile only remembers, with what a new user has; `use_location` and `use_memory` are for prompts too.
+
+`lxp_…` is what the last launch from another site said; no profile edit takes it.
+"""
 
 MAX_NAME = 100
 MAX_PICTURE = 2_048
@@ -65,6 +74,7 @@ class Profile(msgspec.Struct, frozen=True):
     permissions: tuple[str, ...]
     preferences: dict[str, Any]
     twin: TwinProfile | None = None
+    mfa_enabled: bool = False
 
 
 class ProfileChanges(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -122,6 +132,7 @@ def read(tx: Tx, caller: Caller) -> Profile:
         permissions=policy.verbs(tx, caller, caller.institution_id),
         preferences={**PREFERENCES, **user.preferences},
         twin=twin,
+        mfa_enabled=second_factors.enabled(tx, user.id) is not None,
     )
 
 

@@ -13,7 +13,7 @@ from twinspeak.domain.clock import now_ms
 from twinspeak.domain.errors import CallerError
 from twinspeak.domain.people import STARTING_CREDITS
 from twinspeak.persistence.db import Database, Tx
-from twinspeak.persistence.repos import sessions, users
+from twinspeak.persistence.repos import second_factors, sessions, users
 from twinspeak.persistence.repos.codes import Code
 from twinspeak.services import audit, mails
 from twinspeak.services.audit import Target
@@ -129,6 +129,7 @@ class SignUp:
             if user is None or user.status != "active" or user.email != address:
                 return None
             users.set_password(tx, user.id, made)
+            second_factors.forget_challenges(tx, user.id)
             if user.email_verified is None:
                 users.edit(tx, user.id, {"email_verified": now_ms()})
             _note(tx, user.id, address, "password.reset", device)

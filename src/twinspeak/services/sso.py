@@ -19,16 +19,16 @@ from twinspeak.domain.ids import new_id
 from twinspeak.domain.people import STARTING_CREDITS, Membership, User
 from twinspeak.domain.sso import Assertion, Login, Provider, SignInRefused
 from twinspeak.persistence.db import Database, Tx
-from twinspeak.persistence.repos import institutions, memberships, people, reach, sso, users
+from twinspeak.persistence.repos import institutions, memberships, people, sso, users
 from twinspeak.persistence.repos.sso import KeptLogin
 from twinspeak.persistence.secrets import SecretUnreadable
 from twinspeak.services import audit
 from twinspeak.services.audit import Target
 from twinspeak.services.auth import Auth, Device, SignedIn
-from twinspeak.services.joining import address_within
 from twinspeak.services.members import enrol
 from twinspeak.services.passwords import check_email
 from twinspeak.services.ports import SignInProvider, Vault
+from twinspeak.services.vouching import harmless, may_take_over
 
 LOGIN_MS = 10 * 60_000
 _MAPPING = {"email": "email", "firstName": "given_name", "lastName": "family_name"}
@@ -145,7 +145,7 @@ def _person(tx: Tx, provider: Provider, assertion: Assertion, device: Device) ->
     found = sso.known(tx, provider.id, assertion.subject)
     user = users.by_id(tx, found) if found else None
     if user is not None:
-        if not _harmless(tx, user, provider):
+        if not harmless(tx, user, provider.institution_id):
             raise SsoAccountExists
         return user
     mapping = {**_MAPPING, **provider.settings.field_mapping}
@@ -157,29 +157,10 @@ def _person(tx: Tx, provider: Provider, assertion: Assertion, device: Device) ->
         user = users.create(tx, new, credits=STARTING_CREDITS)
         by = Actor(Caller(user_id=user.id, email=email, kind="user", session_id=""), device.ip, device.user_agent)
         audit.note(tx, by, "user.signed_up", Target("user", user.id, provider.institution_id))
-    elif not _may_take_over(tx, user, provider):
+    elif not may_take_over(tx, user, provider.institution_id):
         raise SsoAccountExists
     sso.link(tx, provider.id, assertion.subject, user.id)
     return user
-
-
-def _harmless(tx: Tx, user: User, provider: Provider) -> bool:
-    """Tell whether somebody administers nothing elsewhere: no provider of one twin opens another."""
-    elsewhere = reach.entitled(tx, user.id, None) - {provider.institution_id}
-    return user.account_type != "super" and not elsewhere and not reach.managed_accounts(tx, user.id)
-
-
-def _may_take_over(tx: Tx, user: User, provider: Provider) -> bool:
-    """Tell whether an account that is there is this twin's alone, and the address the organisation's own to vouch for.
-
-    That is so for an account without a password, which an administrator added, or of one of the account's domains.
-    """
-    if user.account_type != "user" or people.twins_of(tx, user.id) != frozenset({provider.institution_id}):
-        return False
-    if users.password_hash(tx, user.id) is None:
-        return True
-    rules = institutions.joining_rules(tx, provider.institution_id)
-    return rules is not None and address_within(user.email, rules.domains)
 
 
 def _email(assertion: Assertion, claim: str) -> str:

@@ -18,7 +18,7 @@ from twinspeak.domain.ids import new_id, new_uuid, parse_id
 from twinspeak.domain.origins import ANY, origin_of
 from twinspeak.domain.people import STARTING_CREDITS, Membership
 from twinspeak.persistence.db import Database, Tx
-from twinspeak.persistence.repos import administration, people, reach
+from twinspeak.persistence.repos import administration, launches, people, reach
 from twinspeak.persistence.repos.administration import TwinFilter
 from twinspeak.services import audit, policy
 from twinspeak.services.administered import Page
@@ -49,6 +49,7 @@ _MODELS = {
     "summary_model": "summaryModel",
 }
 MAX_CONTACTS = 10
+MAX_CONTEXT = 500
 
 
 class TwinsFilter(msgspec.Struct, frozen=True):
@@ -175,7 +176,8 @@ class Twins:
 
         def store(tx: Tx) -> tuple[str, list[str]]:
             twin = policy.require(tx, by.caller, Verb.INSTITUTIONS_DELETE, institution_id, param="institutionId")
-            administration.change_twin(tx, twin, {"status": "deleted", "join_id": None})
+            administration.change_twin(tx, twin, {"status": "deleted", "join_id": None, "lti_context_ids": ()})
+            launches.forget_secret(tx, twin)
             audit.note(tx, by, "institution.deleted", _target(twin))
             return twin, people.members_of(tx, twin)
 
@@ -193,6 +195,8 @@ def _check(fields: Mapping[str, Any]) -> None:
             check_email(contact)
         except ValidationFailed:
             raise _wrong("contactEmail", "must be e-mail addresses, parted by commas") from None
+    if any(len(context) > MAX_CONTEXT for context in fields.get("lti_context_ids", ())):
+        raise _wrong("ltiContextIds", f"must have at most {MAX_CONTEXT} characters each")
     for url in fields.get("public_authorized_urls", ()):
         if url != ANY and origin_of(url) is None:
             raise _wrong("publicAuthorizedUrls", "must be web addresses")

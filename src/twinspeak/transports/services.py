@@ -23,10 +23,13 @@ from twinspeak.services.asking import Preview
 from twinspeak.services.assistants import Assistants
 from twinspeak.services.audit import AuditLog
 from twinspeak.services.auth import Auth
+from twinspeak.services.contexts import Contexts
 from twinspeak.services.conversations import Conversations
 from twinspeak.services.credits import Credits
+from twinspeak.services.data_rights import DataRights
 from twinspeak.services.histories import Histories
 from twinspeak.services.joining import Joining
+from twinspeak.services.launches import Launches
 from twinspeak.services.members import Members
 from twinspeak.services.memory import Memories
 from twinspeak.services.moderation import Moderation
@@ -40,6 +43,7 @@ from twinspeak.services.sso import Sso
 from twinspeak.services.sso_providers import SsoProviders
 from twinspeak.services.transcripts import Transcripts
 from twinspeak.services.twins import Twins
+from twinspeak.services.two_steps import TwoSteps
 from twinspeak.services.usage import Usage
 from twinspeak.services.vault import Vaults
 from twinspeak.services.vault_folders import Folders
@@ -155,6 +159,10 @@ class People:
     members: Members
     admin: Administered
     keys: ApiKeys
+    two_steps: TwoSteps
+    launches: Launches
+    contexts: Contexts
+    data: DataRights
 
 
 @dataclass(frozen=True, slots=True)

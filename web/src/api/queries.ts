@@ -2,7 +2,7 @@
 
 import { QueryClient, queryOptions } from "@tanstack/react-query";
 import { ApiError, guard, json, takeCsrfToken } from "./http";
-import type { Assistant, Course, Membership, Profile, Session, Source, TurnRecord } from "./types";
+import type { Assistant, Challenge, Course, Membership, Profile, Session, Source, TurnRecord } from "./types";
 
 export const PAGE = 30;
 /** How many exchanges are read at once. */
@@ -77,6 +77,17 @@ export const thinking = (turnId: string) =>
 
 export async function signIn(email: string, password: string): Promise<Session> {
   return remember(await json<Session>("/api/session", { method: "POST", body: { email, password }, quiet: true }));
+}
+
+/** Answer a challenge. Throws ApiError: `invalid_code`, and `second_factor_locked` when there were too many. */
+export async function verifyCode(challengeId: string, code: string, trustDevice: boolean): Promise<Session> {
+  const body = { challengeId, code, trustDevice };
+  return remember(await json<Session>("/api/session/verify", { method: "POST", body, quiet: true }));
+}
+
+/** Have another code sent; the challenge before is no longer good. */
+export async function resendCode(challengeId: string): Promise<Challenge> {
+  return await json<Challenge>("/api/auth/mfa-resend", { method: "POST", body: { challengeId }, quiet: true });
 }
 
 export async function signOut(): Promise<void> {

@@ -25,10 +25,18 @@ export interface Profile {
   mustChangePassword: boolean;
 }
 
+/** What signing in still takes: a code, by mail or from an app. */
+export interface Challenge {
+  challengeId: string;
+  maskedEmail: string;
+  method: "email" | "totp";
+}
+
 export interface Session {
   profile: Profile | null;
   csrfToken: string | null;
   expires: number | null;
+  challenge: Challenge | null;
 }
 
 export interface Source {

@@ -1,9 +1,11 @@
 import { useNavigate } from "@tanstack/react-router";
 import { type SubmitEvent, useId, useRef, useState } from "react";
-import { ApiError } from "../api/http";
 import { client, session, signIn } from "../api/queries";
+import type { Challenge } from "../api/types";
 import { t } from "../i18n";
 import { Icon, Mark } from "../ui/icons";
+import { CodeStep } from "./CodeStep";
+import { said } from "./refusal";
 
 export function SignIn({ next, ended }: { next: string; ended: boolean }) {
   const navigate = useNavigate();
@@ -12,6 +14,7 @@ export function SignIn({ next, ended }: { next: string; ended: boolean }) {
   const [shown, setShown] = useState(false);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState("");
+  const [challenge, setChallenge] = useState<Challenge | null>(null);
   const field = useRef<HTMLInputElement>(null);
   const [emailId, passwordId, errorId] = [useId(), useId(), useId()];
 
@@ -20,7 +23,13 @@ export function SignIn({ next, ended }: { next: string; ended: boolean }) {
     setBusy(true);
     setError("");
     try {
-      client.setQueryData(session.queryKey, await signIn(email, password));
+      const opened = await signIn(email, password);
+      if (opened.challenge) {
+        setChallenge(opened.challenge);
+        setBusy(false);
+        return;
+      }
+      client.setQueryData(session.queryKey, opened);
       await navigate({ to: next });
     } catch (failure) {
       setError(said(failure));
@@ -28,6 +37,7 @@ export function SignIn({ next, ended }: { next: string; ended: boolean }) {
       field.current?.select();
     }
   }
+  if (challenge) return <CodeStep challenge={challenge} leave={() => setChallenge(null)} next={next} />;
   return (
     <main className="signin">
       <form aria-describedby={error ? errorId : undefined} className="card" onSubmit={(event) => void submit(event)}>
@@ -74,11 +84,4 @@ export function SignIn({ next, ended }: { next: string; ended: boolean }) {
       </form>
     </main>
   );
-}
-
-function said(failure: unknown): string {
-  if (!(failure instanceof ApiError)) return t("error.generic");
-  if (failure.status === 0) return t("error.unreachable");
-  if (failure.code === "rate_limited") return t("error.rateNext", { seconds: failure.retryAfterS ?? 60 });
-  return failure.message || t("error.generic");
 }

@@ -29,6 +29,6 @@ export function signedOut(router: Router): void {
 async function forget(router: Router, search: { ended?: boolean; next?: string }): Promise<void> {
   leave();
   client.clear();
-  client.setQueryData(session.queryKey, { profile: null, csrfToken: null, expires: null });
+  client.setQueryData(session.queryKey, { profile: null, csrfToken: null, expires: null, challenge: null });
   await router.navigate({ to: "/signin", search });
 }

@@ -17,6 +17,7 @@ from twinspeak.domain.ids import new_id
 from twinspeak.domain.periods import Grain
 from twinspeak.persistence.credit_tables import usage_totals
 from twinspeak.persistence.db import Tx, as_dict
+from twinspeak.persistence.repos import launches
 from twinspeak.persistence.repos import wallets as wallet_rows
 from twinspeak.persistence.scope import SYSTEM, scoped
 from twinspeak.persistence.tables import account_managers, accounts, institutions, turns, wallets
@@ -60,15 +61,22 @@ def twin(tx: Tx, institution_id: str) -> TwinRow | None:
 
 def add_twin(tx: Tx, values: Mapping[str, Any], *, credits: int) -> str:
     """Add a twin with a wallet; return its id. `values` are columns, `id` among them."""
-    tx.run(insert(institutions).values(created=now_ms(), **_encoded(values)))
-    wallet_rows.award(tx, "institution", values["id"], credits, note="welcome")
-    return values["id"]
+    columns = dict(values)
+    contexts = columns.pop("lti_context_ids", ())
+    tx.run(insert(institutions).values(created=now_ms(), **_encoded(columns)))
+    launches.set_contexts(tx, columns["id"], contexts)
+    wallet_rows.award(tx, "institution", columns["id"], credits, note="welcome")
+    return columns["id"]
 
 
 def change_twin(tx: Tx, institution_id: str, values: Mapping[str, Any]) -> None:
-    """Set columns."""
-    if values:
-        tx.run(update(institutions).where(institutions.c.id == institution_id).values(_encoded(values)))
+    """Set columns, and `lti_context_ids`, which has a table of its own. Raises Conflict for another twin's context."""
+    columns = dict(values)
+    contexts = columns.pop("lti_context_ids", None)
+    if contexts is not None:
+        launches.set_contexts(tx, institution_id, contexts)
+    if columns:
+        tx.run(update(institutions).where(institutions.c.id == institution_id).values(_encoded(columns)))
 
 
 def search_accounts(
@@ -155,10 +163,14 @@ def _twins(tx: Tx, rows: Sequence[dict[str, Any]]) -> list[TwinRow]:
     ids = [row["id"] for row in rows]
     balances, used, active = _balances(tx, "institution", ids), _used(tx, ids), _active(tx, ids)
     above = accounts_by_id(tx, {row["account_id"] for row in rows if row["account_id"]})
+    contexts = launches.contexts_of(tx, ids)
     return [
         TwinRow(
             id=row["id"],
-            fields={name: msgspec.json.decode(value) if name in JSON else value for name, value in row.items()},
+            fields={
+                "lti_context_ids": contexts.get(row["id"], []),
+                **{name: msgspec.json.decode(value) if name in JSON else value for name, value in row.items()},
+            },
             credits=balances.get(row["id"], 0),
             used=used.get(row["id"], 0),
             last_activity=active.get(row["id"]),

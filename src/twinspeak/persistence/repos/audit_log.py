@@ -24,6 +24,7 @@ class LogFilter(msgspec.Struct, frozen=True):
     actor_id: str | None = None
     target_id: str | None = None
     action: str | None = None
+    action_prefix: str = ""
     after: int | None = None
     before: int | None = None
     search: str = ""
@@ -68,6 +69,8 @@ def _conditions(wanted: LogFilter) -> list[Any]:
     found: list[Any] = [] if twins is None else [audit_log.c.institution_id.in_(sorted(twins))]
     exact = {name: getattr(wanted, name) for name in ("actor_id", "target_id", "action")}
     found += [audit_log.c[name] == value for name, value in exact.items() if value is not None]
+    if wanted.action_prefix:
+        found.append(audit_log.c.action.startswith(wanted.action_prefix, autoescape=True))
     if wanted.after is not None:
         found.append(audit_log.c.at >= wanted.after)
     if wanted.before is not None:

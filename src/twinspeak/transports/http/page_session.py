@@ -19,6 +19,7 @@ from twinspeak.transports.services import services_of
 
 _READS = frozenset({"GET", "HEAD"})
 _USED = "page_session"
+_MAX_DEVICE_CHARS = 200
 
 
 def token_in(connection: HTTPConnection) -> str | None:
@@ -75,6 +76,26 @@ def drop(request: HTTPConnection, response: Response) -> None:
         if name in request.cookies:
             secure = name == wire.SECURE_SESSION_COOKIE
             response.delete_cookie(name, path="/", secure=secure, httponly=True, samesite="strict")
+
+
+def trusted_device(request: HTTPConnection) -> str:
+    """Return what a browser keeps that showed a code before; "" for nothing."""
+    cookies = request.cookies
+    return (cookies.get(wire.SECURE_DEVICE_COOKIE) or cookies.get(wire.DEVICE_COOKIE) or "")[:_MAX_DEVICE_CHARS]
+
+
+def keep_device(request: HTTPConnection, response: Response, token: str, *, seconds: int) -> None:
+    """Have a browser keep that it showed a code."""
+    secure = _secure(request)
+    response.set_cookie(
+        wire.SECURE_DEVICE_COOKIE if secure else wire.DEVICE_COOKIE,
+        token,
+        max_age=seconds,
+        path="/",
+        secure=secure,
+        httponly=True,
+        samesite="strict",
+    )
 
 
 def _secure(request: HTTPConnection) -> bool:

@@ -55,6 +55,7 @@ def profile(person: Profile) -> shapes.ProfileShape:
         rag_only_search=user.rag_only,
         rag_ignore=user.rag_ignore,
         must_change_password=user.must_change_password,
+        mfa_enabled=person.mfa_enabled,
         reset_code_id=user.reset_code_id,
         referral_id=user.referral_id,
         created=iso(user.created),

@@ -10,14 +10,16 @@ from pydantic import Field
 
 from twinspeak.domain.errors import CodedError, InvalidToken, OriginNotAllowed
 from twinspeak.services.auth import SignedIn as Opened
-from twinspeak.services.rate_limits import AUTH, SIGN_IN, address_key
+from twinspeak.services.rate_limits import AUTH, address_key
+from twinspeak.services.second_factors import Challenge
 from twinspeak.transports.http import page_session, rate
 from twinspeak.transports.http.origin import from_own_page
 from twinspeak.transports.http.routes import PUBLIC, SignedIn, client_ip, router, services_of
 from twinspeak.transports.http.schemas import failures
 from twinspeak.transports.rest import render
-from twinspeak.transports.rest.auth import Confirmation, Credentials, device_of
+from twinspeak.transports.rest.auth import ChallengeShape, Confirmation, Credentials, challenge_shape, checked
 from twinspeak.transports.rest.shapes import ProfileShape, Shape
+from twinspeak.transports.rest.two_steps import AnswerBody, answered
 
 ROUTER = router("The chat page")
 
@@ -31,6 +33,9 @@ class Session(Shape):
         default=None, serialization_alias="csrfToken", description="To be sent as `x-csrf-token` with every change."
     )
     expires: int | None = Field(default=None, description="Epoch milliseconds.")
+    challenge: ChallengeShape | None = Field(
+        default=None, description="What signing in still takes; `/api/session/verify` takes the code."
+    )
 
 
 @ROUTER.post("/api/session", summary="Sign in on the page", responses=failures(401, 403, 429), dependencies=[PUBLIC])
@@ -38,9 +43,23 @@ async def open_session(request: Request, response: Response, credentials: Creden
     """Exchange e-mail address and password for a cookie. Only a page of this server may ask."""
     if not from_own_page(request, proven=True):
         raise OriginNotAllowed
-    with rate.failures_only(request, address_key(client_ip(request)), SIGN_IN):
-        signed = await services_of(request).auth.sign_in(credentials.email, credentials.password, device_of(request))
-    return await _kept(request, response, signed)
+    found = await checked(request, credentials)
+    if isinstance(found, Challenge):
+        return Session(challenge=challenge_shape(found))
+    return await _kept(request, response, found)
+
+
+@ROUTER.post(
+    "/api/session/verify",
+    summary="Answer a challenge on the page",
+    responses=failures(400, 401, 403, 429),
+    dependencies=[PUBLIC],
+)
+async def verify_session(request: Request, response: Response, body: AnswerBody) -> Session:
+    """Finish signing in by the code that was asked for. Only a page of this server may ask."""
+    if not from_own_page(request, proven=True):
+        raise OriginNotAllowed
+    return await _kept(request, response, (await answered(request, response, body)).signed)
 
 
 @ROUTER.get("/api/session", summary="Who is signed in on the page", dependencies=[PUBLIC])

@@ -1,6 +1,6 @@
 """How people, twins and history records look on the wire (reference 1.1, 2.1, 4.2). `render` fills these.
 
-Fields of the vendor's that have no meaning here (billing, LXP, Google) are left out rather than made up.
+Fields of the vendor's that have no meaning here (billing, Google) are left out rather than made up.
 """
 
 from typing import Any
@@ -39,6 +39,12 @@ class Preferences(Shape):
     dark_mode: bool = False
     rag_kag_mode: bool = Field(default=False, alias="ragKagMode")
     update_password_on_sso: bool = Field(default=False, alias="updatePasswordOnSSO")
+    lxp_user_id: str = Field(default="", description="`lxp_…` is what the last launch from another site said.")
+    lxp_user_type: int = 0
+    lxp_partner_id: str = ""
+    lxp_partner_name: str = ""
+    lxp_role_id: int = 0
+    lxp_role_name: str = ""
 
 
 class InstitutionShape(Shape):

@@ -151,6 +151,9 @@ class TwinSettings(OwnSettings):
     public_authorized_urls: Urls | None = Field(
         default=None, alias="publicAuthorizedUrls", description="Pages that may talk to the twin."
     )
+    lti_context_ids: Urls | None = Field(
+        default=None, alias="ltiContextIds", description="Places on other sites that the twin stands for."
+    )
     fallback_models: Models | None = Field(default=None, alias="fallbackModels")
     allow_joining: Literal["disabled", "account", "public"] | None = Field(default=None, alias="allowJoining")
     joining_admin_only: bool | None = Field(

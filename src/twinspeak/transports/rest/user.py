@@ -18,6 +18,7 @@ from twinspeak.transports.http.routes import SignedIn, TokenHolder, client_ip, r
 from twinspeak.transports.http.schemas import failures
 from twinspeak.transports.rest import render
 from twinspeak.transports.rest.auth import device_of
+from twinspeak.transports.rest.own_account import actor_of
 from twinspeak.transports.rest.shapes import TOKEN, SignedInShape
 
 ROUTER = router("Profile", failures=(401, 403))
@@ -90,7 +91,9 @@ class ProfileEdit(BaseModel):
     must_change_password: bool | None = Field(
         default=None, alias="mustChangePassword", description="Only as it is: the password change itself resets it."
     )
-    mfa_enabled: bool | None = Field(default=None, alias="mfaEnabled", description="Only false, for now.")
+    mfa_enabled: bool | None = Field(
+        default=None, alias="mfaEnabled", description="A second step at sign-in: a code by mail, or by an app."
+    )
 
 
 def _mode(body: Any) -> str:
@@ -144,14 +147,14 @@ async def _change_password(request: Request, caller: Caller, change: PasswordCha
 async def _edit_profile(request: Request, caller: Caller, edit: ProfileEdit) -> bool:
     """Return whether another e-mail address is asked for."""
     profiles = services_of(request).profiles
-    if edit.mfa_enabled:
-        raise _refused("mfaEnabled", "cannot be switched on here")
     if edit.must_change_password is not None:
         profile = await profiles.get(caller)
         if edit.must_change_password != profile.user.must_change_password:
             raise _refused("mustChangePassword", "cannot be changed here")
     email = check_email(edit.email) if edit.email is not None else caller.email
     await profiles.edit(caller, changes_of(edit))
+    if edit.mfa_enabled is not None:
+        await services_of(request).people.two_steps.switch(actor_of(request, caller), on=edit.mfa_enabled)
     if email == caller.email:
         return False
     rate.take(request, email, MAIL)
