@@ -6,11 +6,13 @@ async with live_server(tmp_path, openai_base_url=upstream.base_url) as server:
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import aiohttp
 
@@ -18,8 +20,10 @@ from tests import databases
 from twinspeak.app.compose import Running, running
 from twinspeak.app.offline import Ground, prepare
 from twinspeak.app.server import DrainingServer, config_for, listen, url_of
+from twinspeak.identity import passwords
 from twinspeak.settings import Settings
 
+CHEAP = passwords.Cost(passes=1, memory_kib=64, lanes=1)
 EMAIL = "admin@example.org"
 PASSWORD = "correct horse battery"
 
@@ -66,7 +70,10 @@ async def live_server(data_dir: Path, **changes: Any) -> AsyncGenerator[LiveServ
     }
     settings = Settings(**values)
     bound = listen(settings.host, settings.port, write_timeout_s=settings.stream_write_timeout_s)
-    with bound, prepare(settings) as ground:
+    with bound, contextlib.ExitStack() as stack:
+        # A hash is meant to take a tenth of a second, and tests start very many servers.
+        with mock.patch.object(passwords, "Cost", return_value=CHEAP):
+            ground = stack.enter_context(prepare(settings))
         async with running(settings, ground) as live:
             ready = asyncio.Event()
             server = DrainingServer(config_for(live, max_payload=settings.socket_max_payload_bytes), live, ready.set)

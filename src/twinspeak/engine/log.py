@@ -157,7 +157,8 @@ class LogReader:
         self._asleep: asyncio.Future[None] | None = None
         self._wants_text_from: int | None = 0
         self._until: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._rings_at = 0.0  # uvloop's handle of a time that has come does not know when that was
         self._after = after or Cursor(epoch=log.epoch, sequence=0)
         if self._after.epoch == log.epoch:
             self._seek(min(self._after.sequence, len(log)))
@@ -288,10 +289,10 @@ class LogReader:
     def _be_woken_by(self, until: float) -> None:
         """Set the timer, unless it rings early enough already: a busy stream would set and drop one for every piece."""
         if self._timer is not None:
-            if self._timer.when() <= until:
+            if self._rings_at <= until:
                 return
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_at(until, self._ring)
+        self._timer, self._rings_at = asyncio.get_running_loop().call_at(until, self._ring), until
 
     def _ring(self) -> None:
         self._timer = None

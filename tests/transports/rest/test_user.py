@@ -49,7 +49,6 @@ async def test_a_profile_is_edited(house: House):
         "browser_voices": ["a", "b"],
         "picture": None,
         "email": "ADA@example.org",
-        "mfaEnabled": False,
         "mustChangePassword": False,
     }
     answer = await house.client.put(ME, json=edit, headers=header)
@@ -84,7 +83,6 @@ async def test_an_edit_leaves_the_rest_alone_and_null_takes_a_switch_back(house:
         ({"dark_mode": "yes"}, "dark_mode"),
         ({"browser_voices": [1]}, "browser_voices.0"),
         ({"email": "bob at example.org", "fname": "x"}, "email"),
-        ({"mfaEnabled": True}, "mfaEnabled"),
         ({"mustChangePassword": True}, "mustChangePassword"),
     ],
 )

@@ -114,4 +114,15 @@ def router(tag: str, *, failures: tuple[int, ...] = (), public: bool = False, fi
     """
     declared = [PUBLIC] if public else []
     kind = FilesRoute if files else GatedRoute
-    return APIRouter(route_class=kind, tags=[tag], responses=schemas.failures(*failures), dependencies=declared)
+    return APIRouter(
+        route_class=kind,
+        tags=[tag],
+        responses=schemas.failures(*failures),
+        dependencies=declared,
+        generate_unique_id_function=_operation_id,
+    )
+
+
+def _operation_id(route: APIRoute) -> str:
+    """Name an operation as its handler: what generated clients call it."""
+    return route.name

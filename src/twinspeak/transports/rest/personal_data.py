@@ -19,7 +19,10 @@ ROUTER = router("Profile", failures=(401, 403))
 LINKS = router("Profile", failures=(404, 429))
 
 _FILE: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}, "description": "A ZIP"}
+    200: {
+        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}, "example": "PK…"}},
+        "description": "A ZIP",
+    }
 }
 
 

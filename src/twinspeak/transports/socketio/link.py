@@ -48,7 +48,8 @@ class Link:
         self._on_closed = on_closed
         self._loop = asyncio.get_running_loop()
         self._sleepers: set[asyncio.Future[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._rings_at = 0.0  # uvloop's handle of a time that has come does not know when that was
         self._tokens = float(_BURST)
         self._refilled = self._loop.time()
         self._receiving = asyncio.Lock()
@@ -148,11 +149,11 @@ class Link:
 
     def _arm(self) -> None:
         deadline = self._deadline()
-        if deadline is None or (self._timer is not None and self._timer.when() <= deadline):
+        if deadline is None or (self._timer is not None and self._rings_at <= deadline):
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(deadline, self._ring)
+        self._timer, self._rings_at = self._loop.call_at(deadline, self._ring), deadline
 
     def _ring(self) -> None:
         self._timer = None
