@@ -8,7 +8,7 @@ from playwright.async_api import Route, WebSocketRoute, expect
 
 from tests.fakes.upstream import text_reply
 from tests.web.browser.test_chat import FIRST, WHOLE, halting
-from tests.web.browser.visitor import Visitor
+from tests.web.browser.visitor import WAIT_MS, Visitor
 from tests.world import World
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
@@ -58,12 +58,31 @@ async def test_a_second_tab_sees_the_same_answer_come(visitor: Visitor):
 
 
 async def test_the_tab_that_asked_may_be_closed(visitor: Visitor):
-    gate = await _begun(visitor)
+    gate = await _begun(visitor, "Who goes on?")
     second = await visitor.context.new_page()
     await second.goto("/")
     await visitor.page.close()
     gate.set()
-    await second.get_by_role("navigation").get_by_role("link", name="Begin.").first.click()
+    await second.get_by_role("navigation").get_by_role("link", name="Who goes on?").click()
+    await visitor.answered(WHOLE, page=second)
+
+
+async def test_an_answer_that_ends_while_a_tab_opens_is_in_its_list(visitor: Visitor, here: World):
+    gate = await _begun(visitor, "What ends meanwhile?")
+    read = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await asyncio.wait_for(read.wait(), WAIT_MS / 1000)
+        gate.set()
+        await here.ended()
+        await route.continue_()
+
+    second = await visitor.context.new_page()
+    await second.route("**/api/ai/turns", late)
+    second.on("response", lambda reply: read.set() if reply.url.endswith("/api/user/courses") else None)
+    await second.goto("/")
+    await visitor.page.close()
+    await second.get_by_role("navigation").get_by_role("link", name="What ends meanwhile?").click()
     await visitor.answered(WHOLE, page=second)
 
 

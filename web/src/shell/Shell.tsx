@@ -84,6 +84,10 @@ function useCompany(): string {
       if (news.type === "changed" || news.type === "ended") void queries.invalidateQueries(courses);
     });
     whenAsked(() => tell({ type: "asked" }));
+    // In this order: a turn that ends between the two is in the list, one that ends after them is followed.
+    void pickUp()
+      .then(() => queries.invalidateQueries(courses))
+      .catch(() => undefined);
     return unheard;
   }, [queries, router]);
 
