@@ -51,9 +51,11 @@ def test_every_route_is_in_exactly_one_document():
     assert set(ADMINISTRATION["paths"]) >= {"/api/test/health", "/metrics", "/healthz", "/readyz"}
 
 
-def test_operations_have_names_of_their_own():
+def test_operations_are_named_after_their_handlers():
     names = [operation["operationId"] for _, _, operation in OPERATIONS]
     assert len(set(names)) == len(names)
+    handlers = [c.route.name for c in iter_route_contexts(APP.routes) if isinstance(c.route, APIRoute)]
+    assert sorted(names) == sorted(handlers)
     assert all(re.fullmatch(r"[a-z_]+", name) for name in names)
 
 

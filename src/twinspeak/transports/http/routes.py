@@ -106,14 +106,15 @@ class FilesRoute(GatedRoute):
         return await request.take(BodyLimits(max_bytes=edge.question_max_bytes, timeout_s=edge.body_timeout_s))
 
 
-def router(tag: str, *, failures: tuple[int, ...] = (), public: bool = False, files: bool = False) -> APIRouter:
+def router(
+    tag: str, *, failures: tuple[int, ...] = (), public: bool = False, kind: type[GatedRoute] = GatedRoute
+) -> APIRouter:
     """Return a router whose bodies pass the gate, under heading `tag` of the API documents.
 
     `failures` are the statuses that all its routes can answer with; `public` says for all of them whom they let in;
-    `files` that their bodies may hold some.
+    `kind` how they take their bodies.
     """
     declared = [PUBLIC] if public else []
-    kind = FilesRoute if files else GatedRoute
     return APIRouter(
         route_class=kind,
         tags=[tag],

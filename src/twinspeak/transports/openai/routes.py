@@ -14,13 +14,13 @@ from twinspeak.engine.replay import reply_to
 from twinspeak.transports import turns
 from twinspeak.transports import wire_names as wire
 from twinspeak.transports.http import errors
-from twinspeak.transports.http.routes import SignedIn, request_id, router, services_of
+from twinspeak.transports.http.routes import FilesRoute, SignedIn, request_id, router, services_of
 from twinspeak.transports.openai import render
 from twinspeak.transports.openai.request import ChatCompletion
 from twinspeak.transports.services import Streaming
 from twinspeak.transports.stream import EventStream, Pacer, paced
 
-ROUTER = router("Questions", failures=turns.FAILURES, files=True)
+ROUTER = router("Questions", failures=turns.FAILURES, kind=FilesRoute)
 
 _CHUNK = '{"id":"chatcmpl-6920","object":"chat.completion.chunk","created":1763717400,"model":"pria","choices":[%s]}'
 _EXAMPLE = "".join(

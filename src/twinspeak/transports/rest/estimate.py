@@ -9,11 +9,11 @@ from twinspeak.domain.turn import Face
 from twinspeak.engine.holds import bound_of, output_for
 from twinspeak.services.rate_limits import Rule
 from twinspeak.transports.http import rate
-from twinspeak.transports.http.routes import SignedIn, router, services_of
+from twinspeak.transports.http.routes import FilesRoute, SignedIn, router, services_of
 from twinspeak.transports.question import Question
 from twinspeak.transports.rest.models import CreditRates, rates
 
-ROUTER = router("Questions", failures=(401, 403, 404, 429, 503), files=True)
+ROUTER = router("Questions", failures=(401, 403, 404, 429, 503), kind=FilesRoute)
 
 
 class Estimate(BaseModel):

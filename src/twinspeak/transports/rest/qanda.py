@@ -13,10 +13,10 @@ from twinspeak.engine.replay import reply_to
 from twinspeak.transports import reply, turns
 from twinspeak.transports import wire_names as wire
 from twinspeak.transports.http import errors
-from twinspeak.transports.http.routes import SignedIn, request_id, router, services_of
+from twinspeak.transports.http.routes import FilesRoute, SignedIn, request_id, router, services_of
 from twinspeak.transports.question import Question
 
-ROUTER = router("Questions", failures=turns.FAILURES, files=True)
+ROUTER = router("Questions", failures=turns.FAILURES, kind=FilesRoute)
 
 
 class Reply(BaseModel):

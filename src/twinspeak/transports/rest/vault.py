@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal, cast
 
 import msgspec
-from fastapi import APIRouter, Body, Path, Request
+from fastapi import Body, Path, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from twinspeak.domain.caller import Caller
@@ -19,7 +19,7 @@ from twinspeak.transports.rest.lists import ListOf, Message
 from twinspeak.transports.rest.shapes import ID, Shape
 
 ROUTER = router("IP vault", failures=(401, 403))
-UPLOADS = APIRouter(route_class=UploadRoute, tags=["IP vault"], responses=failures(401, 403, 429, 503))
+UPLOADS = router("IP vault", failures=(401, 403, 429, 503), kind=UploadRoute)
 
 UPLOAD_RULE = Rule("uploads", 240)
 """Requests with files, of one person in a minute."""

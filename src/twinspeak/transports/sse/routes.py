@@ -14,13 +14,13 @@ from twinspeak.engine.log import Cursor, TurnLog
 from twinspeak.engine.turn import Turn
 from twinspeak.transports import turns
 from twinspeak.transports import wire_names as wire
-from twinspeak.transports.http.routes import SignedIn, SignedInByUrl, request_id, router, services_of
+from twinspeak.transports.http.routes import FilesRoute, SignedIn, SignedInByUrl, request_id, router, services_of
 from twinspeak.transports.http.schemas import failures
 from twinspeak.transports.question import Question, object_id
 from twinspeak.transports.sse.render import Renderer
 from twinspeak.transports.stream import EventStream, Pacer, paced
 
-ROUTER = router("Questions", failures=turns.FAILURES, files=True)
+ROUTER = router("Questions", failures=turns.FAILURES, kind=FilesRoute)
 
 _EXAMPLE = (
     'data: {"type":"connected","message":"Stream connected","turnId":"6920a1b2c3d4e5f60718293a"}\n\n'

@@ -1,21 +1,17 @@
 """The second step at sign-in: by mail, by app, by recovery code; trusted browsers; guessing; administration."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from sqlalchemy import select, text, update
 from yarl import URL
 
 from tests.mailbox import next_mail
-from tests.newcomers import OTHER, PASSWORD, Somebody, somebody
-from tests.organisation import Org, organisation
-from tests.services.stage import CHEAP
-from tests.world import looking_into, world
+from tests.newcomers import OTHER, PASSWORD, Somebody
+from tests.organisation import Org
+from tests.world import looking_into
 from twinspeak.domain.clock import now_ms
-from twinspeak.identity.passwords import Passwords
 from twinspeak.persistence.identity_tables import codes, trusted_devices
 from twinspeak.persistence.repos import users
 from twinspeak.services.codes import MAX_TRIES
@@ -24,24 +20,6 @@ from twinspeak.services.second_factors import MAX_BURNED
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 
 DEVICE = "twinspeak_device"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def org(tmp_path_factory: pytest.TempPathFactory, database: str) -> AsyncGenerator[Org]:
-    async with world(tmp_path_factory.mktemp("two-steps"), trusted_proxies=("127.0.0.1",)) as here:
-        here.server.ground.passwords._hasher = Passwords(CHEAP)._hasher  # what a hash costs is not the matter here
-        yield await organisation(here)
-
-
-@pytest.fixture(autouse=True)
-def unlimited(org: Org) -> None:
-    org.unlimited()
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def ada(org: Org) -> AsyncGenerator[Somebody]:
-    async with somebody(org) as made:
-        yield made
 
 
 async def changed(org: Org, statement: Any) -> None:

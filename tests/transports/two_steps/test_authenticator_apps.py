@@ -1,16 +1,11 @@
 """The second step at sign-in by an authenticator app, and by recovery codes."""
 
-from collections.abc import AsyncGenerator
-
 import pytest
-import pytest_asyncio
 from sqlalchemy import text, update
 
-from tests.newcomers import OTHER, PASSWORD, Somebody, somebody, step
-from tests.organisation import Org, organisation
-from tests.services.stage import CHEAP
-from tests.world import looking_into, world
-from twinspeak.identity.passwords import Passwords
+from tests.newcomers import OTHER, PASSWORD, Somebody, step
+from tests.organisation import Org
+from tests.world import looking_into
 from twinspeak.identity.totp import code_at
 from twinspeak.persistence.identity_tables import second_factors
 from twinspeak.persistence.secrets import SecretBox
@@ -19,24 +14,6 @@ from twinspeak.services.second_factors import RECOVERY_CODES, rotate_secrets
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 
 DEVICE = "twinspeak_device"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def org(tmp_path_factory: pytest.TempPathFactory, database: str) -> AsyncGenerator[Org]:
-    async with world(tmp_path_factory.mktemp("apps"), trusted_proxies=("127.0.0.1",)) as here:
-        here.server.ground.passwords._hasher = Passwords(CHEAP)._hasher  # what a hash costs is not the matter here
-        yield await organisation(here)
-
-
-@pytest.fixture(autouse=True)
-def unlimited(org: Org) -> None:
-    org.unlimited()
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def ada(org: Org) -> AsyncGenerator[Somebody]:
-    async with somebody(org) as made:
-        yield made
 
 
 async def test_an_app_takes_the_password_and_a_code_of_its_own(org: Org, ada: Somebody) -> None:
