@@ -128,6 +128,8 @@ def body_of(face: Face, question: str = QUESTION, **args: Any) -> dict[str, Any]
 
 
 def _part(file: dict[str, Any]) -> dict[str, Any]:
+    if "uploadId" in file:
+        return {"type": "file", "file": {"file_id": file["uploadId"]}}
     if str(file["url"]).startswith("data:application/pdf"):
         return {"type": "file", "file": {"file_data": file["url"], "filename": file.get("name")}}
     return {"type": "image_url", "image_url": {"url": file["url"]}}

@@ -1,5 +1,6 @@
 """The commands that look after an installation, run as they are typed."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -14,7 +15,14 @@ from tests.laws.source import ROOT
 from twinspeak.cli.banner import render
 from twinspeak.cli.config import load_settings
 from twinspeak.cli.exits import ExitCode
+from twinspeak.domain.ai_models import ANTHROPIC, OPENAI, AiModel, OwnSecrets
+from twinspeak.domain.caller import Scope
 from twinspeak.domain.errors import OperatorError
+from twinspeak.domain.ids import new_id, new_uuid
+from twinspeak.domain.institution import Institution
+from twinspeak.persistence.db import Database, Tx
+from twinspeak.persistence.repos import ai_models, institutions
+from twinspeak.persistence.secrets import SecretBox
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +86,33 @@ async def test_models(tmp_path: Path):
     assert lines["gemini-3.5-flash-lite"][1] == "gemini"
     assert "gpt-6-luna" not in lines  # what a compatible server holds is its own affair
     assert "key" not in listed.out
+
+
+async def test_models_that_twins_bring(tmp_path: Path, database: str):
+    env = databases.environment(tmp_path / "data")
+    assert "bring themselves" not in (await run("models", cwd=tmp_path, env=env)).out
+    assert not (tmp_path / "data" / "twinspeak.sqlite3").exists()
+    await run("migrate", cwd=tmp_path, env=env)
+    assert "bring themselves" not in (await run("models", cwd=tmp_path, env=env)).out
+    with contextlib.closing(Database.open(databases.url_for(tmp_path / "data", empty=False))) as db:
+        await db.write(_bring_models)
+    listed = await run("models", cwd=tmp_path, env=env)
+    assert (listed.code, listed.err) == (ExitCode.OK, "")
+    *_, first, second = (re.split(" {2,}", line) for line in listed.out.splitlines())
+    assert first == ["Oak", "our-llama", "openai", "8,192", "16,384", "yes", "no", "png,jpeg,webp,gif,pdf"]
+    assert second[:3] == ["Oak", "paused (off)", "anthropic"]
+    assert "sesame" not in listed.out
+
+
+def _bring_models(tx: Tx) -> None:
+    oak = Institution(id=new_id(), public_id=new_uuid(), name="Oak", ai_name="Oak")
+    institutions.create(tx, oak, account_id=institutions.ensure_account(tx, "north"))
+    box = SecretBox(["x" * 32])
+    for name, library, status in (("our-llama", OPENAI, "active"), ("paused", ANTHROPIC, "inactive")):
+        record = AiModel(
+            id=new_id(), institution_id=oak.id, name=name, library=library, status=status, max_input_tokens=8_192
+        )
+        ai_models.create(tx, Scope(user_id=new_id(), institution_id=oak.id), box, record, OwnSecrets(api_key="sesame"))
 
 
 async def test_models_with_a_default_that_nobody_serves(tmp_path: Path):

@@ -10,8 +10,7 @@ from tests.faces import FACES, PATHS, Answer, Face, body_of, post, read
 from tests.fakes.upstream import text_reply
 from tests.faults.conftest import nothing_runs
 from tests.world import World, charges
-from twinspeak.domain.attachments import Attachment
-from twinspeak.transports.attachments import MAX_BYTES, MOST
+from twinspeak.domain.attachments import MAX_BYTES, MOST, Attachment
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 MODEL = "llama-3"
@@ -111,7 +110,7 @@ async def test_what_is_no_list_of_files_is_refused(here: World, wrong: Any):
         refused(await here.ask(Face.REST, attachments=wrong), 422, "validation_failed")
 
 
-@pytest.mark.parametrize("part", [5, None, {"url": 5}, {}, {"file_id": "file-1"}, {"file_data": 5}])
+@pytest.mark.parametrize("part", [5, None, {"url": 5}, {}, {"file_id": 5}, {"file_data": 5}])
 @pytest.mark.parametrize("kind", ["image_url", "file"])
 async def test_what_is_no_part_with_a_file_is_refused(here: World, kind: str, part: Any):
     body = body_of(Face.OPENAI)

@@ -1,6 +1,7 @@
 """People, twins and turns to play with, made through the public doors."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from twinspeak.domain.turn import Ask, Face, Passage, ThinkingPart, TurnEnd, Tur
 from twinspeak.identity.passwords import Cost, Passwords
 from twinspeak.identity.tokens import Tokens
 from twinspeak.persistence.db import Database
+from twinspeak.persistence.files import LocalFiles
 from twinspeak.persistence.repos import assistants, institutions, memberships, users
 from twinspeak.persistence.scope import SYSTEM, ScopedStatement, scoped
 from twinspeak.persistence.tables import institutions as institution_table
@@ -141,7 +143,8 @@ class Stage:
 
     def resolver(self, *, cors_origins: tuple[str, ...] = (), per_twin: int = 1_000) -> Resolver:
         rule = Rule("turns_twin", per_twin)
-        return Resolver(self.db, Models(), self.limits, cors_origins=cors_origins, twin_rule=rule)
+        files = LocalFiles(Path("none"))  # nothing is read of it before a question encloses a file
+        return Resolver(self.db, Models(), self.limits, cors_origins=cors_origins, twin_rule=rule, files=files)
 
     async def plan(self, caller: Caller, question: str = "Why?", **fields: Any) -> TurnPlan:
         return await self.resolver().resolve(ask(caller, question, **fields))

@@ -3,6 +3,7 @@
 The ingestion worker runs in the test's own loop when a test says `read`: the same classes as in its own process.
 """
 
+import io
 import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -43,7 +44,7 @@ class House:
         for name, value in fields.items():
             form.add_field(name, value if isinstance(value, str) else json.dumps(value))
         for name, data in files:
-            form.add_field("files", data, filename=name)
+            form.add_field("files", io.BytesIO(data), filename=name)
         headers = self.server.auth(self.org.tokens[who])
         async with self.server.http.post("/api/user/files", data=form, headers=headers) as response:
             return response.status, await response.json()
@@ -85,6 +86,7 @@ class House:
 
 @asynccontextmanager
 async def house(folder: Path, **changes: Any) -> AsyncGenerator[House]:
-    async with world(folder, default_model="local", **changes) as here:
+    changes.setdefault("default_model", "local")
+    async with world(folder, **changes) as here:
         org = await organisation(here)
         yield House(org, worker_of(here.server.settings, here.server.ground.db))

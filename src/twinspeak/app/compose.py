@@ -85,8 +85,7 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
         mailer = _mailer(settings)
         signing = _signing(settings, ground, mailer)
         auth, data = signing.auth, signing.data
-        twin_rule = Rule("turns_twin", settings.turns_per_minute_twin)
-        resolver = Resolver(ground.db, models, limits, cors_origins=settings.cors_origins, twin_rule=twin_rule)
+        resolver = _resolver(settings, ground, models, limits)
         retriever = VaultRetriever(ground.db, embedder=embedder())
         tools, asker = tools_of(settings, ground, retriever, (client, fetcher))
         moderation = Moderation(ground.db, _judge(settings, client))
@@ -131,6 +130,17 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
             metrics=metrics,
             drain=lambda: background.spawn(_drain(turns, faces, settings.drain_s), name="drain"),
         )
+
+
+def _resolver(settings: Settings, ground: Ground, models: Served, limits: RateLimits) -> Resolver:
+    return Resolver(
+        ground.db,
+        models,
+        limits,
+        cors_origins=settings.cors_origins,
+        twin_rule=Rule("turns_twin", settings.turns_per_minute_twin),
+        files=files_of(settings),
+    )
 
 
 def _signing(settings: Settings, ground: Ground, mailer: Mailer) -> Signing:

@@ -10,10 +10,16 @@ PDF = "application/pdf"
 IMAGES = (PNG, JPEG, WEBP, GIF)
 MEDIA_TYPES = (*IMAGES, PDF)
 
+MOST = 5
+"""Files with one question: Bedrock takes no more documents, and the others take more."""
+MAX_BYTES = 3_750_000
+"""Of one file: what Bedrock and Anthropic take of an image, and the others take more."""
+
 _IMAGE_TOKENS = 1_600
 """What vendors count for a large image, about; and for a page of a PDF, text and picture."""
 _PAGE_TOKENS = 2_500
 _PAGE_BYTES = 40_000
+_NAME = re.compile(r"[^\w .()\[\]-]+")
 _PAGE = re.compile(rb"/Type\s{0,2}/Page(?!s)")
 
 
@@ -50,6 +56,11 @@ class Attachment(msgspec.Struct, frozen=True):
         if self.is_image:
             return _IMAGE_TOKENS
         return _PAGE_TOKENS * max(len(_PAGE.findall(self.data)), len(self.data) // _PAGE_BYTES + 1)
+
+
+def safe_name(name: str) -> str:
+    """Return a name that every vendor takes: letters, digits, a few signs, at most 100 of them."""
+    return _NAME.sub("_", name)[:100].strip()
 
 
 def media_type_of(data: bytes) -> str | None:

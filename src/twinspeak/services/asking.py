@@ -29,9 +29,12 @@ from twinspeak.domain.models import ModelChoice, ModelSpec
 from twinspeak.domain.origins import allows
 from twinspeak.domain.people import User
 from twinspeak.domain.turn import Ask, Face, Fallback, Sampling, TurnPlan
+from twinspeak.domain.vault import Document
 from twinspeak.persistence.db import Database, Tx
+from twinspeak.persistence.files import Files
 from twinspeak.persistence.repos import ai_models, assistants, memberships, memories, turns, users, wallets
 from twinspeak.persistence.repos.turns import Conversation
+from twinspeak.services import enclosures
 from twinspeak.services.ai_models import spec_of
 from twinspeak.services.assistants import usable
 from twinspeak.services.auth import live_caller
@@ -51,7 +54,8 @@ MOST_FALLBACKS = 5
 class Resolver:
     """Looks up and checks all that a question names, against who asks it.
 
-    `cors_origins` are pages that may talk to every twin; `twin_rule` limits the turns of one twin.
+    `cors_origins` are pages that may talk to every twin; `twin_rule` limits the turns of one twin; `files` are those of
+    the vaults.
     """
 
     def __init__(
@@ -62,8 +66,10 @@ class Resolver:
         *,
         cors_origins: tuple[str, ...] = (),
         twin_rule: Rule,
+        files: Files,
     ) -> None:
         """Keep the parts."""
+        self._files = files
         self._db = db
         self._models = models
         self._limits = limits
@@ -76,7 +82,8 @@ class Resolver:
 
         Raises InvalidToken and AccountSuspended (the session ended meanwhile), NotAMember (unknown, foreign, malformed
         and inactive twins alike), NotFound and InvalidId (assistant), ChatCompletionDisabled, OriginNotAllowed,
-        RateLimited (the twin's limit), ModelUnavailable and AttachmentUnsupported.
+        RateLimited (the twin's limit), ModelUnavailable and AttachmentUnsupported, and for files of a vault what
+        `enclosures` raises.
         """
         if ask.course is None:
             ask = msgspec.structs.replace(ask, course=self._new_course(ask))
@@ -84,7 +91,7 @@ class Resolver:
         self._admit(ask, found.institution)
         if found.institution:
             self._limits.take(found.institution.id, self._twin_rule)
-        return self._plan(ask, found)
+        return self._plan(await self._with_files(ask, found), found)
 
     async def preview(self, ask: Ask) -> "Preview":
         """Return what would become of a question; it counts against no limit.
@@ -93,11 +100,17 @@ class Resolver:
         """
         found = await self._db.read(lambda tx: _look_up(tx, ask, self._models.default_id))
         self._admit(ask, found.institution)
-        plan = self._plan(ask, found)
+        plan = self._plan(await self._with_files(ask, found), found)
         pooled = plan.payer_institution_id
         kind, owner = ("user", plan.ask.caller.user_id) if pooled is None else ("institution", pooled)
         available = await self._db.read(lambda tx: wallets.available(tx, kind, owner))
         return Preview(plan=plan, payer=kind, available=available)
+
+    async def _with_files(self, ask: Ask, found: "_Found") -> Ask:
+        if not found.documents:
+            return ask
+        enclosed = await enclosures.fetch(self._files, ask, found.documents)
+        return msgspec.structs.replace(ask, attachments=ask.attachments + enclosed)
 
     def _new_course(self, ask: Ask) -> CourseRef:
         """Begin a conversation, except on chat completions, which go to the unassigned bucket.
@@ -199,6 +212,7 @@ class _Found(msgspec.Struct, frozen=True):
     wanted: tuple[str, ...]
     own: dict[str, AiModel]
     has_other_twins: bool
+    documents: tuple[Document, ...]
 
 
 def _look_up(tx: Tx, ask: Ask, default_model: str) -> _Found:
@@ -237,6 +251,7 @@ def _look_up(tx: Tx, ask: Ask, default_model: str) -> _Found:
         exchanges=exchanges,
         memories=tuple(memories.readable(tx, scope)) if uses_memory(user) else (),
         has_other_twins=memberships.has_others(tx, caller.user_id, caller.institution_id),
+        documents=enclosures.look_up(tx, ask, caller, caller.institution_id) if ask.uploads else (),
     )
 
 

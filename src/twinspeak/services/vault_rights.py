@@ -97,6 +97,19 @@ def read(tx: Tx, caller: Caller, document_id: str, *, param: str = "id", hidden:
     return found
 
 
+def enclosed(tx: Tx, caller: Caller, document_id: str, *, institution_id: str | None, param: str) -> Document:
+    """Return a document that a caller may hand to the model of a twin: his own, or what that twin answers from.
+
+    What he reads in another twin stays there. Raises as `read` does.
+    """
+    found = read(tx, caller, document_id, param=param)
+    place = found.institution_id
+    inside = place in (None, institution_id)
+    if not inside and not (found.account_shared and institution_id and place in shelves.siblings(tx, institution_id)):
+        raise NotFound(param=param)
+    return found
+
+
 def write(tx: Tx, caller: Caller, document_id: str, *, param: str = "id", hidden: bool = False) -> Document:
     """Return a document that a caller may change. Raises as `read` and `writable` do."""
     found = read(tx, caller, document_id, param=param, hidden=hidden)

@@ -1,25 +1,48 @@
-"""Files in a question: `data:` addresses in base64, bounded in number, size and kind. No other address is fetched."""
+"""Files in a question: `data:` addresses in base64, bounded in number, size and kind, and names of the vault's files.
+
+No other address is fetched.
+"""
 
 import binascii
 import re
 
-from twinspeak.domain.attachments import MEDIA_TYPES, Attachment, media_type_of
-from twinspeak.domain.errors import PayloadTooLarge, ValidationFailed
+import msgspec
 
-MOST = 5
-"""Files with one question: Bedrock takes no more documents, and the others take more."""
-MAX_BYTES = 3_750_000
-"""Of one file: what Bedrock and Anthropic take of an image, and the others take more."""
+from twinspeak.domain.attachments import MAX_BYTES, MEDIA_TYPES, MOST, Attachment, media_type_of, safe_name
+from twinspeak.domain.errors import InvalidId, PayloadTooLarge, ValidationFailed
+from twinspeak.domain.ids import parse_id
 
 _DATA = re.compile(r"data:[\w.+-]{1,64}/[\w.+-]{1,64}(?:;[\w.+-]{1,64}=[\w.+-]{1,64}){0,4};base64,", re.ASCII)
-_NAME = re.compile(r"[^\w .()\[\]-]+")
 
 
-def attachments_from(files: list[tuple[str, str]], param: str) -> tuple[Attachment, ...]:
-    """Read (address, name) pairs. `param` names the field at fault. Raises ValidationFailed and PayloadTooLarge."""
-    if len(files) > MOST:
+class Sent(msgspec.Struct, frozen=True):
+    """A file as a request has it: an address, or the id of an upload."""
+
+    url: str = ""
+    name: str = ""
+    upload_id: str = ""
+
+
+class Files(msgspec.Struct, frozen=True):
+    """The files of a question: their bytes, and the ids of those that the vault has (`domain.turn.Ask.uploads`)."""
+
+    attachments: tuple[Attachment, ...]
+    uploads: tuple[str, ...]
+
+
+def files_from(sent: list[Sent], param: str) -> Files:
+    """Read what came. `param` names the field at fault. Raises ValidationFailed, PayloadTooLarge and InvalidId."""
+    if len(sent) > MOST:
         raise _invalid(param, f"must hold at most {MOST} files")
-    return tuple(_attachment(url, name, param) for url, name in files)
+    if any(bool(file.url) == bool(file.upload_id) for file in sent):
+        raise _invalid(param, "must name each file by a data: address or by the id of an upload, one of them")
+    uploads = [parse_id(file.upload_id) for file in sent if file.upload_id]
+    if None in uploads:
+        raise InvalidId(param=param)
+    return Files(
+        attachments=tuple(_attachment(file.url, file.name, param) for file in sent if file.url),
+        uploads=tuple(dict.fromkeys(upload for upload in uploads if upload)),
+    )
 
 
 def _attachment(url: str, name: str, param: str) -> Attachment:
@@ -36,7 +59,7 @@ def _attachment(url: str, name: str, param: str) -> Attachment:
     kind = media_type_of(data)
     if kind is None:
         raise _invalid(param, f"must be one of {', '.join(MEDIA_TYPES)}")
-    return Attachment(media_type=kind, data=data, name=_NAME.sub("_", name)[:100].strip())
+    return Attachment(media_type=kind, data=data, name=safe_name(name))
 
 
 def _invalid(param: str, words: str) -> ValidationFailed:

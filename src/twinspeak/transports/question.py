@@ -11,7 +11,7 @@ from twinspeak.domain.errors import CallerError, InvalidId
 from twinspeak.domain.ids import new_id, parse_id
 from twinspeak.domain.turn import Ask, Face, GeoPoint
 from twinspeak.transports import wire_names as wire
-from twinspeak.transports.attachments import attachments_from
+from twinspeak.transports.attachments import Sent, files_from
 from twinspeak.transports.http.routes import origin_of, request_id
 
 LARGEST_NUMBER = 2**53 - 1
@@ -74,7 +74,12 @@ class SelectedCourse(_Lenient):
 class File(_Lenient):
     """An image or a PDF that comes with the question."""
 
-    url: str = Field(description="`data:<media type>;base64,…`: PNG, JPEG, WebP, GIF or PDF. No address is fetched.")
+    url: Text = Field(
+        default=None, description="`data:<media type>;base64,…`: PNG, JPEG, WebP, GIF or PDF. No address is fetched."
+    )
+    upload_id: Text = Field(
+        default=None, alias="uploadId", description="Instead of `url`: such a file of a vault that you may read here."
+    )
     name: Name = None
 
 
@@ -153,6 +158,8 @@ class Question(_Lenient):
         """Return what the engine is asked. Raises InvalidId, ValidationFailed and PayloadTooLarge."""
         args = self.args
         course = args.selected_course or SelectedCourse()
+        sent = [Sent(file.url or "", file.name or "", file.upload_id or "") for file in args.attachments or ()]
+        files = files_from(sent, "requestArgs.attachments")
         in_course = course.assistant.id if course.assistant else None
         return Ask(
             turn_id=new_id(),
@@ -171,9 +178,8 @@ class Question(_Lenient):
             place=GeoPoint(args.user_gps.latitude, args.user_gps.longitude) if args.user_gps else None,
             origin=origin_of(request),
             request_id=request_id(request),
-            attachments=attachments_from(
-                [(file.url, file.name or "") for file in args.attachments or ()], "requestArgs.attachments"
-            ),
+            attachments=files.attachments,
+            uploads=files.uploads,
         )
 
 

@@ -14,7 +14,7 @@ from twinspeak.domain.errors import ValidationFailed
 from twinspeak.domain.ids import new_id, parse_uuid
 from twinspeak.domain.turn import Ask, Face, Sampling
 from twinspeak.transports import wire_names as wire
-from twinspeak.transports.attachments import attachments_from
+from twinspeak.transports.attachments import Sent, files_from
 from twinspeak.transports.http.routes import origin_of, request_id
 from twinspeak.transports.question import LARGEST_NUMBER, object_id
 
@@ -25,11 +25,11 @@ _MAX_STOPS = 4
 _FILES = ("image_url", "file")
 
 
-def _file(part: dict[str, Any]) -> tuple[str, str]:
+def _file(part: dict[str, Any]) -> Sent:
     inner: Any = part.get(str(part.get("type")))
     given: dict[str, Any] = cast("dict[str, Any]", inner) if isinstance(inner, dict) else {"url": inner}
-    url, name = given.get("file_data") or given.get("url"), given.get("filename")
-    return url if isinstance(url, str) else "", name if isinstance(name, str) else ""
+    values = (given.get("file_data") or given.get("url"), given.get("filename"), given.get("file_id"))
+    return Sent(*(value if isinstance(value, str) else "" for value in values))
 
 
 def _role(value: Any) -> Any:
@@ -56,8 +56,8 @@ class ChatMessage(BaseModel):
         return self.content or ""
 
     @property
-    def files(self) -> list[tuple[str, str]]:
-        """The addresses and names of its images and files, "" where there is none."""
+    def files(self) -> list[Sent]:
+        """Its images and files."""
         return [_file(part) for part in self.content or () if isinstance(part, dict) and part.get("type") in _FILES]
 
 
@@ -86,13 +86,15 @@ class ChatCompletion(BaseModel):
     def ask(self, request: Request, caller: Caller) -> Ask:
         """Return what the engine is asked. Raises ValidationFailed, InvalidId, PayloadTooLarge."""
         asked, history = self._split()
+        files = files_from(asked.files, "messages")
         named = header(request, wire.INSTITUTION_HEADERS)
         return Ask(
             turn_id=new_id(),
             caller=caller,
             face=Face.OPENAI,
             question=asked.text,
-            attachments=attachments_from(asked.files, "messages"),
+            attachments=files.attachments,
+            uploads=files.uploads,
             institution_public_id=named,
             institution_hint=None if named else parse_uuid(self.model or ""),
             assistant_id=object_id(header(request, wire.ASSISTANT_HEADERS), wire.ASSISTANT_HEADERS[0]),
