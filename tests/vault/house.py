@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,14 @@ from tests.faces import Answer, Face, ask
 from tests.organisation import Org, organisation
 from tests.world import world
 from twinspeak.app.ingesting import worker_of
+from twinspeak.domain.clock import now_ms
+from twinspeak.domain.ids import new_id
+from twinspeak.domain.vault import Document
 from twinspeak.knowledge.worker import Worker
+from twinspeak.persistence.db import Tx
+from twinspeak.persistence.files import LocalFiles
+from twinspeak.persistence.repos import documents
+from twinspeak.persistence.repos.documents import Piece
 
 LION = b"# The zoo\n\n## Lions\n\nLions are fed at noon by the keeper.\n\n## Owls\n\nOwls are fed at midnight."
 
@@ -56,6 +64,37 @@ class House:
         assert body["files"][0]["success"], body
         await self.read()
         return body["files"][0]["uploadId"]
+
+    async def put(self, who: str, name: str, text: str, **fields: Any) -> str:
+        """Have a document there that was taken in, with one passage, sooner than `bring` does; return its id."""
+        twin, folder = fields.pop("twin", None), fields.pop("folder", None)
+        data = text.encode()
+        new = Document(
+            id=new_id(),
+            institution_id=self.org.ids[twin] if twin else None,
+            user_id=None if twin else self.org.ids[who],
+            owner_id=self.org.ids[who],
+            name=name,
+            media_type="text/markdown",
+            bytes=len(data),
+            content_hash=sha256(data).hexdigest(),
+            collection_id=folder,
+            created=now_ms(),
+            on_disk=True,
+            chunks=1,
+            **{"status": "selected", "indexed": True, **fields},
+        )
+        files = LocalFiles(self.server.settings.data_dir / "vault")
+        staged = files.stage()
+        staged.write(data)
+        files.keep(staged, new.id)
+
+        def store(tx: Tx) -> None:
+            documents.add(tx, new)
+            documents.add_chunks(tx, new, 0, [Piece("", text)])
+
+        await self.server.ground.db.write(store)
+        return new.id
 
     async def call(self, who: str | None, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         headers = self.server.auth(self.org.tokens[who]) if who else {}

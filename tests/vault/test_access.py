@@ -1,169 +1,287 @@
-"""Who sees, opens, finds and changes what: every vault route, every kind of document, every kind of person.
+"""Every vault route with every kind of foreign id and every access level, as every kind of person.
 
-The table is written by hand from reference content 3.2, never from the code. Each letter is what one person gets on
-each route for one document: r reads (and finds) it, w may change it too, - is told that there is no such document.
+What is to come of it is in `tests.vault.rights`, written by hand. Whoever is told that there is nothing gets the very
+answer that an id of nothing gets, and afterwards the database is as it was.
 """
 
-from collections.abc import AsyncGenerator
-from typing import Any
+import re
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
+from fastapi.routing import iter_route_contexts
 
-from tests.vault.house import House, house
-from twinspeak.persistence.repos import memberships, users
+from tests.vault import rights
+from tests.vault.estate import COMMON, SECRET, TEXT, Estate, estate_in
+from tests.vault.rights import DOCUMENTS, FOLDERS, LIES_IN, PEOPLE, TWINS, Line
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 
-PEOPLE = ("member", "other", "nobody", "bare", "admin", "stranger", "manager", "super", "firs")
-TABLE = """
-                 member other nobody bare admin stranger manager super firs
-own              w      -     -      -    -     -        -       -     -
-own public       w      -     -      -    -     -        -       -     -
-twin             r      -     -      w    w     -        -       w     -
-twin public      r      -     -      w    w     -        -       w     -
-confidential     -      -     -      -    w     -        -       -     -
-account          -      r     -      -    -     r        w       w     r
-account secret   -      -     -      -    -     -        w       -     -
-"""
-"""oak: member, bare, admin; elm: other, stranger; fir: firs; manager manages elm's and fir's account and is in elm."""
-LINES = {
-    line[:17].strip(): dict(zip(PEOPLE, line[17:].split(), strict=True)) for line in TABLE.strip("\n").splitlines()[1:]
-}
-SECRET = {name: f"xylograph{number}" for number, name in enumerate(LINES)}
-
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def documents(tmp_path_factory: pytest.TempPathFactory, database: str) -> AsyncGenerator["Both"]:
-    async with house(tmp_path_factory.mktemp("vault-access")) as here:
-        await here.org.person("firs", "fir")
-        await _join(here, "manager", "elm")
-        oak, elm = {"institution": here.org.ids["oak"]}, {"institution": here.org.ids["elm"]}
-        who = {
-            "own": ("member", {}),
-            "own public": ("member", {}),
-            "twin": ("admin", oak),
-            "twin public": ("admin", oak),
-            "confidential": ("admin", {**oak, "confidential": "true"}),
-            "account": ("manager", {**elm, "account_shared": "true"}),
-            "account secret": ("manager", {**elm, "account_shared": "true", "confidential": "true"}),
-        }
-        ids = {
-            name: await here.bring(person, f"{name}.md", f"The word of it is {SECRET[name]}.".encode(), **terms)
-            for name, (person, terms) in who.items()
-        }
-        for name in ("own public", "twin public"):
-            status, _ = await here.call(who[name][0], "PUT", f"/api/user/upload/{ids[name]}", {"is_public": True})
-            assert status == 200
-        yield here, ids
+async def estate(tmp_path_factory: pytest.TempPathFactory, database: str) -> AsyncGenerator[Estate]:
+    async with estate_in(tmp_path_factory.mktemp("vault-access")) as made:
+        yield made
 
 
-async def _join(here: House, person: str, twin: str) -> None:
-    def store(tx: Any) -> None:
-        memberships.create(tx, here.org.ids[person], here.org.ids[twin], account_type="admin")
-        users.edit(tx, here.org.ids[person], {"active_institution_id": here.org.ids[twin]})
-
-    await here.server.ground.db.write(store)
+_VAULT = re.compile(r"(?i)upload|collection|embedding|rag|bulk/|user/files|user/url|/sources|reload/|reingest/")
 
 
-Both = tuple[House, dict[str, str]]
+def _who_may_change(letters: dict[str, str]) -> list[str]:
+    return [who for who, letter in letters.items() if letter in "wW"]
 
 
-@pytest.mark.parametrize("name", LINES)
-async def test_reading(documents: Both, name: str) -> None:
-    here, ids = documents
-    for who, right in LINES[name].items():
+def _refused(who: str) -> str:
+    """Return the code for who reads a thing and may not change it: an administrator lacks only the account."""
+    return "account_manager_required" if who == "stranger" else "admin_required"
+
+
+# -- the table is whole -----------------------------------------------------------------------------------------------
+
+
+async def test_every_route_and_every_part_of_it_is_judged(estate: Estate) -> None:
+    here = estate.house
+    mounted = {
+        f"{method} {context.path}"
+        for context in iter_route_contexts(cast("Any", here.server.live.asgi).routes)
+        for method in set(context.methods or ()) - {"HEAD"}
+        if _of_the_vault(context)
+    }
+    assert mounted == set(rights.PARTS), "say in tests/vault/rights.py what is to come of it"
+    lines = [line.route for line in (*rights.ON_DOCUMENTS, *rights.ON_FOLDERS, *rights.ON_TWINS)]
+    walked = {_unnamed(one) for one in (*lines, *rights.ON_TURNS, *rights.SEARCHES, rights.OPENING, rights.BULK)}
+    assert walked == {_unnamed(one) for one in rights.PARTS}
+    _, told = await here.call(None, "GET", "/api/rt-docs.json")
+    for route, parts in rights.PARTS.items():
+        method, path = route.split(" ", 1)
+        assert _parts(told, told["paths"][path][method.lower()]) == set(parts.replace("|", " ").split()), route
+
+
+def _of_the_vault(context: Any) -> bool:
+    """Tell by where it is written, what it is called, and where it is."""
+    return ".vault" in context.endpoint.__module__ or bool(_VAULT.search(context.path or ""))
+
+
+def _unnamed(route: str) -> str:
+    return re.sub(r"\{.*?\}", "{}", route)
+
+
+def _parts(told: dict[str, Any], operation: dict[str, Any]) -> set[str]:
+    """Return the names of a route's parameters, and of its body's fields."""
+    found = {one["name"] for one in operation.get("parameters", []) if one["in"] in ("path", "query")}
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        schemas = [content["schema"], *content["schema"].get("anyOf", [])]
+        for schema in schemas:
+            named = schema.get("$ref", "").rpartition("/")[2]
+            found |= set((told["components"]["schemas"][named] if named else schema).get("properties", {}))
+    return found
+
+
+# -- the walk ---------------------------------------------------------------------------------------------------------
+
+
+async def walk(estate: Estate, lines: Sequence[Line], letters: dict[str, str], **ids: str) -> None:
+    """Ask as everybody who may not do it, or may only read: nothing is changed by that."""
+    before = estate.everything()
+    for line in lines:
+        for who in PEOPLE:
+            letter = letters[who].lower()
+            if letter == "w" and line.reads != 200:
+                continue
+            status, seen = await estate.ask(who, line, **ids)
+            assert status == (line.nothing if letter == "-" else line.reads), (who, line, seen)
+            if letter == "-":
+                assert (status, seen) == await estate.ask_in_vain(who, line, **ids), (who, line)
+                assert not any(secret in seen for secret in SECRET.values()), (who, line)
+            elif status == 403:
+                assert f"'{_refused(who)}'" in seen, (who, line, seen)
+        assert (await estate.ask(None, line, **ids))[0] == 401, line
+    assert estate.everything() == before
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+async def test_documents(estate: Estate, name: str) -> None:
+    ids = {"id": estate.documents[name], "chunk": estate.chunks[name], "text": TEXT[name]}
+    await walk(estate, rights.ON_DOCUMENTS, DOCUMENTS[name], **ids)
+    for who in _who_may_change(DOCUMENTS[name]):
+        for line in rights.ON_DOCUMENTS:
+            if line.changes is not None:
+                status, seen = await estate.ask(who, line, **ids)
+                assert status == line.changes, (who, line, seen)
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+async def test_folders(estate: Estate, name: str) -> None:
+    await walk(estate, rights.ON_FOLDERS, FOLDERS[name], id=estate.folders[name])
+    for who in _who_may_change(FOLDERS[name]):
+        for line in rights.ON_FOLDERS:
+            if line.changes is not None:
+                own = rights.IN_HIS_OWN.get(line.route) if name == "own folder" else None
+                status, seen = await estate.ask(who, line, id=estate.folders[name])
+                assert status == (own or line.changes), (who, line, seen)
+
+
+@pytest.mark.parametrize("name", TWINS)
+async def test_twins(estate: Estate, name: str) -> None:
+    here = estate.house
+    await walk(estate, rights.ON_TWINS, TWINS[name], id=here.org.ids[name])
+    for who in _who_may_change(TWINS[name]):
+        for line in rights.ON_TWINS:
+            status, seen = await estate.ask(who, line, id=here.org.ids[name])
+            assert status == line.changes, (who, line, seen)
+        errand = f"/api/user/upload/{estate.errands[who]}"
+        assert (await here.call(who, "PUT", errand, {"institution": ""}))[0] == 200
+        shared = {"institution": here.org.ids[name], "account_shared": "true"}
+        status, body = await here.send(who, [("s.md", f"{who} shares with {name}.".encode())], **shared)
+        assert (None if status == 200 else body["error"]["code"]) == (
+            None if who in rights.SHARES else "account_manager_required"
+        )
+
+
+@pytest.mark.parametrize("kind", rights.GONE)
+async def test_what_is_not_there(estate: Estate, kind: str) -> None:
+    before = estate.everything()
+    ids = estate.gone[kind]
+    for who in ("member", "admin", "super"):
+        for line in rights.ON_DOCUMENTS:
+            if kind == "hidden" and line.changes is None and who in ("admin", "super"):
+                continue
+            status, seen = await estate.ask(who, line, **ids)
+            assert status == rights.GONE[kind], (who, line, seen)
+        for line in rights.ON_FOLDERS:
+            status, seen = await estate.ask(who, line, id=ids["folder"])
+            assert status == rights.GONE[kind], (who, line, seen)
+        for line in rights.ON_TWINS:
+            status, seen = await estate.ask(who, line, id=ids["id"])
+            assert status == (400 if rights.GONE[kind] == 400 else 403), (who, line, seen)
+        assert (await opened(estate, who, ids["id"]))[0] == 404
+    assert (await opened(estate, None, ids["id"]))[0] == 401
+    assert estate.everything() == before
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+async def test_opening(estate: Estate, name: str) -> None:
+    public, secret = name in rights.PUBLIC, SECRET[name].encode()
+    for who in PEOPLE:
+        may = public or DOCUMENTS[name][who] != "-"
+        status, seen = await opened(estate, who, estate.documents[name])
+        assert (status, secret in seen) == ((200, True) if may else (404, False)), who
+    status, seen = await opened(estate, None, estate.documents[name])
+    assert (status, secret in seen) == ((200, True) if public else (401, False))
+    status, seen = await opened(estate, None, estate.documents[name], accept="text/html")
+    assert (b"Sign-in required" in seen, secret in seen) == (not public, public)
+
+
+async def opened(estate: Estate, who: str | None, document: str, **headers: str) -> tuple[int, bytes]:
+    server = estate.house.server
+    if who:
+        headers |= server.auth(estate.house.org.tokens[who])
+    async with server.http.get(f"/uploads/{'0' * 24}/{document}.md", headers=headers) as response:
+        return response.status, await response.read()
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+async def test_lists_and_searches(estate: Estate, who: str) -> None:
+    """What somebody comes upon where he is, without naming anything."""
+    here = estate.house
+    expected = {name for name in DOCUMENTS if DOCUMENTS[name][who] in "rw"}
+    assert await _listed(estate, who) == expected
+    every = [*estate.documents.values(), "0" * 24, "nonsense"]
+    for path, body in (
+        ("/api/user/files/search-content", {"query": COMMON}),
+        ("/api/user/files/search-content", {"query": COMMON, "selectedUploadIds": every}),
+        ("/api/user/searchRag", {"search": COMMON}),
+    ):
         here.org.unlimited()
-        may = right in "rw"
-        expected = 200 if may else 404
-        assert (await here.call(who, "GET", f"/api/user/upload/{ids[name]}"))[0] == expected, who
-        status, body = await here.call(who, "POST", "/api/user/embeddings", {"upload": ids[name]})
-        assert status == expected, who
-        assert (SECRET[name] in str(body)) == may
+        status, found = await here.call(who, "POST", path, body)
+        assert status == 200
+        assert _told(found) == expected, path
+    answer = await here.ask(who, f"What is the {COMMON}?")
+    assert answer.status == (403 if who == "left" else 200)
+    assert _told(answer.json) <= expected
+    assert bool(_told(answer.json)) == bool(expected)
+    _, folders = await here.call(who, "POST", "/api/user/collections", {})
+    seen = {one["_id"] for one in folders["data"]} & set(estate.folders.values())
+    assert seen == {estate.folders[name] for name in FOLDERS if FOLDERS[name][who] in "rw"}
+    for name in (name for name, letters in TWINS.items() if letters[who] != "-"):
+        read = {one for one in LIES_IN[name] if DOCUMENTS[one][who] != "-"}
+        assert await _listed(estate, who, institution=here.org.ids[name]) == read, name
 
 
-@pytest.mark.parametrize("name", LINES)
-async def test_listing_and_finding(documents: Both, name: str) -> None:
-    """What somebody finds he reads; a super administrator does not find what is in twins that he is not in."""
-    here, ids = documents
-    for who, right in LINES[name].items():
-        here.org.unlimited()
-        own_place = not (who == "super" or (name == "account" and who in ("member", "bare", "admin")))
-        may = right in "rw" and own_place
-        _, page = await here.call(who, "POST", "/api/user/uploads", {"pageSize": 1000})
-        assert (ids[name] in [one["_id"] for one in page["data"]]) == may, who
-        for path, body in (
-            ("/api/user/files/search-content", {"query": SECRET[name]}),
-            ("/api/user/files/search-content", {"query": SECRET[name], "selectedUploadIds": list(ids.values())}),
-            ("/api/user/searchRag", {"search": SECRET[name]}),
-        ):
-            status, found = await here.call(who, "POST", path, body)
-            assert status == 200
-            assert (f"word of it is {SECRET[name]}" in str(found)) == may, (who, path)
-        answer = await here.ask(who, f"What is the word {SECRET[name]}?")
-        assert (f"word of it is {SECRET[name]}" in answer.body.decode()) == may, who
+async def _listed(estate: Estate, who: str, **wanted: str) -> set[str]:
+    status, page = await estate.house.call(who, "POST", "/api/user/uploads", {"pageSize": 5_000, **wanted})
+    assert status == 200
+    assert sum(one["total"] for one in page["vaultCounts"].values()) == page["total"] == len(page["data"])
+    there = {one["_id"] for one in page["data"]}
+    assert _told(page) == {name for name, id_ in estate.documents.items() if id_ in there}
+    return _told(page)
 
 
-@pytest.mark.parametrize("name", LINES)
-async def test_opening(documents: Both, name: str) -> None:
-    here, ids = documents
-    public = "public" in name
-    owner = next(who for who in ("member", "manager", "admin") if LINES[name][who] == "w")
-    url = (await here.document(owner, ids[name]))["file_url"]
-    for who, right in LINES[name].items():
-        status, body = await here.call(who, "GET", url)
-        assert status == (200 if public or right in "rw" else 404), who
-        assert (SECRET[name].encode() in (body if isinstance(body, bytes) else b"")) == (public or right in "rw")
-    status, body = await here.call(None, "GET", url)
-    assert status == (200 if public else 401)
-    assert (await here.call(None, "GET", url.replace(ids[name], "0" * 24)))[0] == 401
-    async with here.server.http.get(url, headers={"accept": "text/html"}) as response:
-        assert response.status == (200 if public else 401)
-        assert ("Sign-in required" in await response.text()) == (not public)
+def _told(seen: Any) -> set[str]:
+    return {name for name, secret in SECRET.items() if secret in str(seen)}
 
 
-@pytest.mark.parametrize("name", LINES)
-async def test_changing(documents: Both, name: str) -> None:
-    """Whoever may not read it is told that there is none; whoever may only read it that he may not."""
-    here, ids = documents
-    for who, right in LINES[name].items():
-        here.org.unlimited()
-        expected = {"w": 200, "r": 403, "-": 404}[right]
-        path = f"/api/user/upload/{ids[name]}"
-        assert (await here.call(who, "PUT", path, {"file_title": "T"}))[0] == expected, who
-        reprocess = await here.call(who, "POST", f"/api/user/files/{ids[name]}/reprocess", {"mode": "embed"})
-        assert reprocess[0] == expected, who
-        await here.read()
-        if right != "w":
-            assert (await here.call(who, "DELETE", path))[0] == expected
-            assert (await here.call(who, "PUT", path, {"status": "deleted"}))[0] == expected
-            assert (await here.call(who, "POST", f"/api/user/files/{ids[name]}/cancel"))[0] == expected
-            assert (await here.call(who, "PUT", path, {"institution": None}))[0] == expected
+@pytest.mark.parametrize("who", PEOPLE)
+async def test_many_at_once(estate: Estate, who: str) -> None:
+    here, before = estate.house, estate.everything()
+    documents = {estate.documents[name]: right[who] for name, right in DOCUMENTS.items() if right[who] not in "wW"}
+    folders = {estate.folders[name]: right[who] for name, right in FOLDERS.items() if right[who] not in "wW"}
+    foreign = {here.org.ids[name]: right[who] for name, right in TWINS.items() if right[who] != "w"}
+    wishes = [("upload", action, documents, estate.mine[who]) for action in rights.ACTIONS if action != "moveVault"]
+    wishes += [("upload", "moveVault", documents, "personal"), ("collection", "delete", folders, "")]
+    wishes += [("collection", "exclude", folders, ""), ("collection", "moveToCollection", folders, "")]
+    for kind, action, ids, place in wishes:
+        body = {"ids": [*ids, "0" * 24, "nonsense"], "type": kind, "action": action, "target": place}
+        status, done = await here.call(who, "POST", "/api/user/bulk/action", body)
+        expected = {id_: {"-": "not_found"}.get(right, _refused(who)) for id_, right in ids.items()}
+        expected |= {"0" * 24: "not_found", "nonsense": "invalid_id"}
+        assert (status, done["count"]) == (200, 0), (action, done)
+        assert {one["id"]: one["reason"] for one in done["skipped"]} == expected, action
+    for action, mine, places, nothing in (
+        ("moveToCollection", ("upload", estate.errands[who]), folders, "not_found"),
+        ("moveToCollection", ("collection", estate.mine[who]), folders, "not_found"),
+        ("moveVault", ("upload", estate.errands[who]), foreign, "not_a_member"),
+    ):
+        for place, right in {**places, "0" * 24: "-"}.items():
+            body = {"ids": [mine[1]], "type": mine[0], "action": action, "target": place}
+            _, done = await here.call(who, "POST", "/api/user/bulk/action", body)
+            assert [one["reason"] for one in done["skipped"]] == [nothing if right == "-" else _refused(who)], place
+    status, _ = await here.call(None, "POST", "/api/user/bulk/action", {})
+    assert status == 401
+    assert estate.everything() == before
 
 
-@pytest.mark.parametrize(
-    ("who", "twin", "shared", "expected"),
-    [
-        ("member", "oak", "false", "admin_required"),
-        ("member", "elm", "false", "not_a_member"),
-        ("stranger", "oak", "false", "not_a_member"),
-        ("stranger", "elm", "true", "account_manager_required"),
-        ("admin", "oak", "true", "account_manager_required"),
-        ("nobody", "oak", "false", "not_a_member"),
-        ("manager", "fir", "false", None),
-        ("manager", "oak", "false", "not_a_member"),
-        ("super", "oak", "false", None),
-    ],
-)
-async def test_bringing(documents: Both, who: str, twin: str, shared: str, expected: str | None) -> None:
-    here, _ = documents
-    terms = {"institution": here.org.ids[twin], "account_shared": shared}
-    status, body = await here.send(who, [("new.md", f"{who} {twin} {shared}".encode())], **terms)
-    assert (None if status == 200 else body["error"]["code"]) == expected
+async def test_what_an_answer_was_searched_from_is_its_readers(estate: Estate) -> None:
+    answer = await estate.house.ask("member", f"Where is the {COMMON} of {SECRET['twin']}?")
+    assert SECRET["twin"] in str(answer.json["sources"]) + answer.json["outputs"][0]
+    for route in rights.ON_TURNS:
+        line = Line(route, {}, 200, 200, 404)
+        for who in PEOPLE:
+            status, seen = await estate.ask(who, line, id=answer.turn_id)
+            assert (status, SECRET["twin"] in seen) == ((200, True) if who == "member" else (404, False)), (who, seen)
+            if status == 404:
+                assert (status, seen) == await estate.ask_in_vain(who, line, id=answer.turn_id)
+        assert (await estate.ask(None, line, id=answer.turn_id))[0] == 401
 
 
-async def test_a_twin_may_take_no_files_from_members(documents: Both) -> None:
-    here, _ = documents
+@pytest.mark.parametrize("name", [name for name in DOCUMENTS if _who_may_change(DOCUMENTS[name])])
+async def test_who_may_delete_does(estate: Estate, name: str) -> None:
+    for who in _who_may_change(DOCUMENTS[name]):
+        for hides in (False, True):
+            document = await estate.add(name, f"{who} {hides}. ")
+            path = f"/api/user/upload/{document}"
+            hidden = await estate.house.call(who, "PUT", path, {"status": "deleted"}) if hides else (200,)
+            gone = await estate.house.call(who, "DELETE", path)
+            assert (hidden[0], gone[0]) == (200, 200), who
+            assert (await estate.house.call(who, "GET", path))[0] == 404
+
+
+# -- more than one table tells ----------------------------------------------------------------------------------------
+
+
+async def test_a_twin_may_take_no_files_from_members(estate: Estate) -> None:
+    here = estate.house
     await here.org.set_twin("oak", disable_file_upload_for_user=True)
     try:
         status, body = await here.send("member", [("no.md", b"No.")])
@@ -174,8 +292,8 @@ async def test_a_twin_may_take_no_files_from_members(documents: Both) -> None:
         await here.org.set_twin("oak", disable_file_upload_for_user=False)
 
 
-async def test_a_twin_has_room_for_so_many(documents: Both) -> None:
-    here, _ = documents
+async def test_a_twin_has_room_for_so_many(estate: Estate) -> None:
+    here = estate.house
     await here.org.set_twin("oak", max_files=1)
     try:
         status, body = await here.send("admin", [("more.md", b"One more.")], institution=here.org.ids["oak"])
@@ -184,14 +302,14 @@ async def test_a_twin_has_room_for_so_many(documents: Both) -> None:
         await here.org.set_twin("oak", max_files=300)
 
 
-async def test_confidential_means_nothing_outside_of_twins(documents: Both) -> None:
-    here, _ = documents
+async def test_confidential_means_nothing_outside_of_twins(estate: Estate) -> None:
+    here = estate.house
     document = await here.bring("nobody", "diary.md", b"Dear diary.", confidential="true")
     assert not (await here.document("nobody", document))["is_private"]
 
 
-async def test_public_wins_over_confidential(documents: Both) -> None:
-    here, ids = documents
+async def test_public_wins_over_confidential(estate: Estate) -> None:
+    here, ids = estate.house, estate.documents
     path = f"/api/user/upload/{ids['twin']}"
     for change, expected in (
         ({"is_private": True}, (False, True)),
@@ -208,8 +326,8 @@ async def test_public_wins_over_confidential(documents: Both) -> None:
     await here.call("admin", "PUT", path, {"is_public": False})
 
 
-async def test_moving_takes_the_passages_along(documents: Both) -> None:
-    here, _ = documents
+async def test_moving_takes_the_passages_along(estate: Estate) -> None:
+    here = estate.house
     document = await here.bring("admin", "moving.md", b"The word is cassowary.")
     path = f"/api/user/upload/{document}"
 
@@ -227,8 +345,8 @@ async def test_moving_takes_the_passages_along(documents: Both) -> None:
     assert (await found("admin"), await found("member")) == (True, False)
 
 
-async def test_who_leaves_a_twin_reads_nothing_of_it_any_more(documents: Both) -> None:
-    here, ids = documents
+async def test_who_leaves_a_twin_reads_nothing_of_it_any_more(estate: Estate) -> None:
+    here, ids = estate.house, estate.documents
     await here.org.person("leaver", "oak")
     assert (await here.call("leaver", "GET", f"/api/user/upload/{ids['twin']}"))[0] == 200
     membership = await here.org.membership("leaver", "oak")

@@ -15,13 +15,14 @@ from twinspeak.domain.caller import Caller, Scope
 from twinspeak.domain.errors import (
     AccountManagerRequired,
     AdminRequired,
+    CallerError,
     InvalidId,
     NotAMember,
     NotFound,
     OwnerRequired,
 )
 from twinspeak.domain.ids import parse_id
-from twinspeak.domain.vault import Collection, Document, Vault, shelves_of
+from twinspeak.domain.vault import Collection, Document, Status, Vault, shelves_of
 from twinspeak.persistence.db import Tx
 from twinspeak.persistence.repos import collections, documents, memberships, shelves
 from twinspeak.persistence.repos import reach as reach_rows
@@ -111,9 +112,17 @@ def enclosed(tx: Tx, caller: Caller, document_id: str, *, institution_id: str | 
 
 
 def write(tx: Tx, caller: Caller, document_id: str, *, param: str = "id", hidden: bool = False) -> Document:
-    """Return a document that a caller may change. Raises as `read` and `writable` do."""
+    """Return a document that a caller may change. Raises as `read` and `writable` do.
+
+    What is hidden is there for nobody who may not get it back: NotFound.
+    """
     found = read(tx, caller, document_id, param=param, hidden=hidden)
-    writable(tx, caller, found)
+    try:
+        writable(tx, caller, found)
+    except CallerError:
+        if found.status == Status.DELETED:
+            raise NotFound(param=param) from None
+        raise
     return found
 
 
