@@ -1,6 +1,7 @@
 """A real server with people in two twins of one account and one of another; files come in over HTTP.
 
-The ingestion worker runs in the test's own loop when a test says `read`: the same classes as in its own process.
+The ingestion worker runs in the test's own loop when a test says `read`: the same classes as in its own process. Plain
+text, which most tests bring, it reads there too (`PlainReader`): starting a process for each would be most of the time.
 """
 
 import io
@@ -13,14 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 
 from tests.faces import Answer, Face, ask
 from tests.organisation import Org, organisation
 from tests.world import world
 from twinspeak.app.ingesting import worker_of
+from twinspeak.app.reading import limits_of, sizes_of
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.ids import new_id
 from twinspeak.domain.vault import Document
+from twinspeak.knowledge.parsing import Request, outcome_of
+from twinspeak.knowledge.reading import FileReader, Source, Tell, WasRead
 from twinspeak.knowledge.worker import Worker
 from twinspeak.persistence.db import Tx
 from twinspeak.persistence.files import LocalFiles
@@ -28,6 +33,26 @@ from twinspeak.persistence.repos import documents
 from twinspeak.persistence.repos.documents import Piece
 
 LION = b"# The zoo\n\n## Lions\n\nLions are fed at noon by the keeper.\n\n## Owls\n\nOwls are fed at midnight."
+
+
+class PlainReader(FileReader):
+    """Reads Markdown and plain text in this process, as the process for it would; all else in one of its own."""
+
+    async def read(self, source: Source, tell: Tell) -> WasRead:
+        if Path(source.name).suffix not in (".md", ".txt"):
+            return await super().read(source, tell)
+        request = Request(
+            path=str(source.path),
+            name=source.name,
+            limits=self._limits,
+            result=str(source.folder / "outcome"),
+            folder=None,
+            tesseract="",
+        )
+        found = outcome_of(request).extracted
+        if found is None:
+            return await super().read(source, tell)
+        return WasRead(title=found.title, encoded=msgspec.msgpack.encode(found.blocks), media_type=found.media_type)
 
 
 @dataclass
@@ -69,6 +94,7 @@ class House:
         """Have a document there that was taken in, with one passage, sooner than `bring` does; return its id."""
         twin, folder = fields.pop("twin", None), fields.pop("folder", None)
         data = text.encode()
+        stands: dict[str, Any] = {"status": "selected", "indexed": True, **fields}
         new = Document(
             id=new_id(),
             institution_id=self.org.ids[twin] if twin else None,
@@ -82,7 +108,7 @@ class House:
             created=now_ms(),
             on_disk=True,
             chunks=1,
-            **{"status": "selected", "indexed": True, **fields},
+            **stands,
         )
         files = LocalFiles(self.server.settings.data_dir / "vault")
         staged = files.stage()
@@ -128,4 +154,6 @@ async def house(folder: Path, **changes: Any) -> AsyncGenerator[House]:
     changes.setdefault("default_model", "local")
     async with world(folder, **changes) as here:
         org = await organisation(here)
-        yield House(org, worker_of(here.server.settings, here.server.ground.db))
+        settings = here.server.settings
+        reader = PlainReader(limits_of(settings), sizes_of(settings))
+        yield House(org, worker_of(settings, here.server.ground.db, reader))

@@ -4,7 +4,8 @@
 
 For each k from 1 on, a document waits, a worker takes it in and is killed (SIGKILL, by itself) right after its k-th
 commit, or right before it, and another worker does the rest. Ends when a worker got through unharmed; prints how many
-were killed. Everything is forked from one process, so that the interpreter starts once.
+were killed. Everything is forked from one process, so that the interpreter starts once; whoever does the rest also
+brings the next document.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ from twinspeak.persistence.files import LocalFiles
 from twinspeak.persistence.repos import documents
 from twinspeak.persistence.repos.documents import Piece
 
-LEASE_S = 0.4
+LEASE_S = 0.1
 MOST = 60
 
 
@@ -49,12 +50,13 @@ class TextReader:
 
 def main(data_dir: Path, url: str, owner: str) -> None:
     killed = 0
+    _child(lambda: _rest_and_next(data_dir, url, owner, 0))
     for number in range(2 * MOST):
-        _child(lambda n=number: _add(data_dir, url, owner, n))
-        status = _child(lambda n=number: _work(data_dir, url, kill_at=1 + n // 2, before=n % 2 == 0))
+        status = _child(lambda n=number: _killed(data_dir, url, kill_at=1 + n // 2, before=n % 2 == 0))
         killed += os.WIFSIGNALED(status)
-        _child(lambda: _work(data_dir, url))
-        if not os.WIFSIGNALED(status) and number % 2:
+        last = not os.WIFSIGNALED(status) and bool(number % 2)
+        _child(lambda n=number, over=last: _rest_and_next(data_dir, url, owner, None if over else n + 1))
+        if last:
             break
     sys.stdout.write(str(killed))
 
@@ -76,8 +78,7 @@ def _child(work: Callable[[], None]) -> int:
     return status
 
 
-def _add(data_dir: Path, url: str, owner: str, number: int) -> None:
-    db, files = Database.open(url, readers=1, writers=1), LocalFiles(data_dir / "vault")
+def _add(db: Database, files: LocalFiles, owner: str, number: int) -> None:
     document_id = f"{number:024x}"
     staged = files.stage()
     staged.write(text_of(number).encode())
@@ -103,16 +104,26 @@ def _add(data_dir: Path, url: str, owner: str, number: int) -> None:
         jobs.enqueue(tx, "ingest", document_id, now=now_ms())
 
     db.write_sync(store)
-    db.close()
 
 
-def _work(data_dir: Path, url: str, *, kill_at: int = 0, before: bool = False) -> None:
+def _killed(data_dir: Path, url: str, *, kill_at: int, before: bool) -> None:
     db = Database.open(url, readers=1, writers=1)
-    if kill_at:
-        _arm(db, kill_at, before=before)
-    means = Means(db=db, files=LocalFiles(data_dir / "vault"), reader=TextReader(), beat_s=LEASE_S / 4)
-    asyncio.run(_drain(Worker(db, Pipeline(means), lease_s=LEASE_S), db))
+    _arm(db, kill_at, before=before)
+    asyncio.run(_drain(_worker(data_dir, db), db))
     db.close()
+
+
+def _rest_and_next(data_dir: Path, url: str, owner: str, number: int | None) -> None:
+    db = Database.open(url, readers=1, writers=1)
+    asyncio.run(_drain(_worker(data_dir, db), db))
+    if number is not None:
+        _add(db, LocalFiles(data_dir / "vault"), owner, number)
+    db.close()
+
+
+def _worker(data_dir: Path, db: Database) -> Worker:
+    means = Means(db=db, files=LocalFiles(data_dir / "vault"), reader=TextReader(), beat_s=1.0)
+    return Worker(db, Pipeline(means), lease_s=LEASE_S)
 
 
 async def _drain(worker: Worker, db: Database) -> None:

@@ -1,19 +1,29 @@
 """The whole of it as people run it: `serve`, which starts its own worker, `ingest` and `search`."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
+from pydantic import SecretStr
 
 from tests.cli.processes import run
 from tests.durable.server_process import ServerProcess
 from tests.live import EMAIL, PASSWORD
 from tests.vault.house import LION
+from twinspeak.cli.chat import ClientSettings
+from twinspeak.cli.exits import CommandError, ExitCode
+from twinspeak.cli.vault import files_in, run_search
 
-pytestmark = pytest.mark.usefixtures("database")
+
+def test_what_is_not_there_is_sent_by_nobody(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="nowhere") as told:
+        list(files_in([tmp_path, tmp_path / "nowhere"]))
+    assert told.value.code == ExitCode.USAGE
 
 
+@pytest.mark.usefixtures("database")
 async def test_a_folder_from_the_command_line(tmp_path: Path) -> None:
     brought = tmp_path / "brought"
     (brought / "deep").mkdir(parents=True)
@@ -30,18 +40,17 @@ async def test_a_folder_from_the_command_line(tmp_path: Path) -> None:
         assert "okapi.txt: 1 passages" in told.err
         assert "zoo.md: 2 passages" in told.err
         assert "hidden" not in told.err
-        again = await run("ingest", str(brought / "zoo.md"), env=env)
-        assert (again.code, "there already" in again.err) == (0, True)
         empty = brought / "empty.txt"
         empty.write_text("")
-        failed = await run("ingest", str(empty), env=env)
-        assert (failed.code, "empty" in failed.err) == (1, True)
+        again = await run("ingest", str(brought / "zoo.md"), str(empty), env=env)
+        assert (again.code, "there already" in again.err, "empty" in again.err) == (1, True, True)
         found = await run("search", "What is the okapi called?", env=env)
         assert found.code == 0, found.err
         assert "okapi.txt" in found.out
         assert "Ota" in found.out
-        assert (await run("search", "zebrafish", env=env)).code == 1
-        assert (await run("ingest", str(tmp_path / "nowhere"), env=env)).code == 2
+        nothing = ClientSettings(url=server.url, email=EMAIL, password=SecretStr(PASSWORD))
+        looked = partial(run_search, "zebrafish", nothing, limit=5, as_json=False, password_on_stdin=False)
+        assert await asyncio.to_thread(looked) == ExitCode.PROBLEM
         answer = await run("chat", "What is the okapi called?", "--output", "answer", env=env)
         assert "Ota" in answer.out
         workers = psutil.Process(server.process.pid).children(recursive=True)

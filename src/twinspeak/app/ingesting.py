@@ -20,7 +20,7 @@ from twinspeak.app.reading import embedder, limits_of, sizes_of
 from twinspeak.domain.errors import CodedError, OperatorError
 from twinspeak.domain.vault import Quotas
 from twinspeak.knowledge.pipeline import Means, Pipeline
-from twinspeak.knowledge.reading import FileReader
+from twinspeak.knowledge.reading import FileReader, Reader
 from twinspeak.knowledge.worker import Worker
 from twinspeak.persistence import jobs, migrations
 from twinspeak.persistence.db import Database
@@ -56,12 +56,15 @@ def quotas_of(settings: Settings) -> Quotas:
     )
 
 
-def worker_of(settings: Settings, db: Database) -> Worker:
-    """Return a worker on a database."""
-    beat_s = min(1.0, settings.ingest_lease_s / 4)
-    reader = FileReader(limits_of(settings), sizes_of(settings))
+def worker_of(settings: Settings, db: Database, reader: Reader | None = None) -> Worker:
+    """Return a worker on a database; without a `reader` each file is read in a process of its own."""
     means = Means(
-        db=db, files=files_of(settings), reader=reader, quotas=quotas_of(settings), beat_s=beat_s, embedder=embedder()
+        db=db,
+        files=files_of(settings),
+        reader=reader or FileReader(limits_of(settings), sizes_of(settings)),
+        quotas=quotas_of(settings),
+        beat_s=min(1.0, settings.ingest_lease_s / 4),
+        embedder=embedder(),
     )
     return Worker(db, Pipeline(means), lease_s=settings.ingest_lease_s)
 
