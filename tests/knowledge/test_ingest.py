@@ -14,7 +14,7 @@ from twinspeak.knowledge.ingest import MAX_CHARS, ingest, ingest_sync
 from twinspeak.persistence.db import Database
 from twinspeak.persistence.repos import documents, shelves
 from twinspeak.persistence.repos.documents import Usage
-from twinspeak.persistence.repos.shelves import Chunk
+from twinspeak.persistence.repos.shelves import Indexable
 
 TEXT = "# Zoo\n\nThe zoo opens at nine.\n\n## Lions\n\nLions are fed at noon."
 ScopeOf = Callable[..., Scope]
@@ -24,7 +24,7 @@ def shelf(scope: Scope) -> Shelf:
     return shelf_of(scope.institution_id, scope.user_id, shared=False, private=False)
 
 
-async def chunks_of(db: Database, scope: Scope) -> list[Chunk]:
+async def chunks_of(db: Database, scope: Scope) -> list[Indexable]:
     return await db.read(lambda tx: shelves.passages(tx, shelf(scope)))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from twinspeak.domain.caller import Scope
 from twinspeak.domain.turn import TurnPlan
-from twinspeak.knowledge import retrieve
+from twinspeak.knowledge.index.vault import Step
 from twinspeak.knowledge.ingest import ingest
 from twinspeak.knowledge.retrieve import RELATIVE_FLOOR, VaultRetriever
 from twinspeak.persistence.db import Database
@@ -25,15 +25,15 @@ def retriever(db: Database) -> VaultRetriever:
 
 @pytest.fixture
 def builds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Count the chunks of every index that is made."""
+    """Count the chunks that are indexed each time."""
     sizes: list[int] = []
-    original = retrieve._index
+    original = Step.finished
 
-    def counted(chunks: Any, dimensions: int) -> Any:
+    def counted(step: Step, chunks: Any) -> Any:
         sizes.append(len(chunks))
-        return original(chunks, dimensions)
+        return original(step, chunks)
 
-    monkeypatch.setattr(retrieve, "_index", counted)
+    monkeypatch.setattr(Step, "finished", counted)
     return sizes
 
 
@@ -75,10 +75,10 @@ async def test_a_new_document_is_found_at_once(
         assert await names(retriever, plan(), "lion") == [f"{n}.md" for n in range(1, number)]
         await ingest(db, scope_of("bob", "college"), f"{number}.md", f"A lion, number {number}.")
     assert await names(retriever, plan(), "lion") == ["1.md", "2.md", "3.md"]
-    assert builds == [1, 2, 3]
+    assert builds == [1, 1, 1]
     await ingest(db, scope_of("bob", "museum"), "other.md", "Another vault's lion.")
     assert len(await names(retriever, plan(), "lion")) == 3
-    assert builds == [1, 2, 3]
+    assert builds == [1, 1, 1]
 
 
 async def test_a_removed_document_is_gone_at_once(

@@ -145,7 +145,7 @@ PARTS: dict[str, str] = {
     "POST /api/user/embeddings": "upload |",
     "PUT /api/user/embedding/{id}": "id | chunkText",
     "POST /api/user/files/search-content": "selectedUploadIds | query minScore limit",
-    "POST /api/user/searchRag": "| search",
+    "POST /api/user/searchRag": "assistantId | search",
     "POST /api/user/collections": "institution | vault",
     "POST /api/user/collection": "parent institution | name color account_shared",
     "PUT /api/user/collection/{id}": "id parent | name color",

@@ -6,7 +6,7 @@ answer that an id of nothing gets, and afterwards the database is as it was.
 
 import re
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -44,7 +44,7 @@ async def test_every_route_and_every_part_of_it_is_judged(estate: Estate) -> Non
     here = estate.house
     mounted = {
         f"{method} {context.path}"
-        for context in iter_route_contexts(cast("Any", here.server.live.asgi).routes)
+        for context in iter_route_contexts(here.server.live.asgi.routes)
         for method in set(context.methods or ()) - {"HEAD"}
         if _of_the_vault(context)
     }

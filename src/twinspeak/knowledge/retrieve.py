@@ -2,7 +2,8 @@
 
 Indices are kept in memory, one a shelf (`domain.vault.Shelf`), each with the version of the shelf it was made from. A
 search is one hop to a database thread: which shelves, which versions, score, fetch the texts, all in one transaction.
-Only a shelf that changed costs more: its index is made anew, off the event loop, once however many turns wait for it.
+Only a shelf that changed costs more: what changed of it is read and indexed, off the event loop, once however many
+turns wait for it.
 What somebody may not read is on no shelf that he searches, so it takes no part in ranking either.
 """
 
@@ -17,11 +18,11 @@ from twinspeak.domain.clock import now_ms
 from twinspeak.domain.turn import Passage, TurnPlan
 from twinspeak.domain.vault import Shelf, VaultQuery, shelves_of
 from twinspeak.knowledge.embedding import Embedder
-from twinspeak.knowledge.index.vault import DENSE, Asked, IndexedChunk, VaultIndex, search
+from twinspeak.knowledge.index.vault import DENSE, Asked, IndexedChunk, Step, VaultIndex, search
 from twinspeak.knowledge.packing import packed
 from twinspeak.persistence.db import Database, Tx
-from twinspeak.persistence.repos import documents, shelves
-from twinspeak.persistence.repos.shelves import Chunk, Found
+from twinspeak.persistence.repos import collections, documents, shelves
+from twinspeak.persistence.repos.shelves import Chunk, Finding, Found
 
 RELATIVE_FLOOR = 0.3
 """A passage this much weaker than the best one is noise (decision 008: leaving them out costs no nDCG@10)."""
@@ -33,9 +34,6 @@ _ATTEMPTS = 4
 """How often a search looks again because a shelf changed meanwhile; then it takes the shelf as it was."""
 _MORE = 3
 """Hits looked at for each passage wanted: some are the same text, or neighbours that become one passage."""
-
-_NARROWED = 500
-"""Hits looked at where only some folders or documents are meant."""
 
 
 class _Held(msgspec.Struct, frozen=True):
@@ -76,7 +74,7 @@ class VaultRetriever:
         wanted = VaultQuery.of(plan.ask.caller, twin, query, limit * _MORE)
         if plan.assistant is not None and plan.assistant.rag_collections:
             wanted = msgspec.structs.replace(wanted, collections=plan.assistant.rag_collections)
-        found = packed([(one.chunk, one.score) for one in await self.find(wanted)], limit)
+        found = packed([(one.chunk, one.score) for one in (await self.find(wanted)).rows], limit)
         self._hits.update({passage.document_id for passage in found})
         return found
 
@@ -89,7 +87,7 @@ class VaultRetriever:
             hits, self._hits = self._hits, Counter()
             await self._db.write(lambda tx: documents.count_hits(tx, hits, now=now_ms()))
 
-    async def find(self, query: VaultQuery) -> list[Found]:
+    async def find(self, query: VaultQuery) -> Finding:
         """Return the passages themselves, best first. Raises Overloaded."""
         mine = dict(self._held)
         asked = await self._asked(query)
@@ -101,17 +99,15 @@ class VaultRetriever:
                 return result
             for shelf in result.shelves:
                 mine[shelf.key] = await self._refresh(shelf)
-        return []
+        return Finding()
 
     async def _asked(self, query: VaultQuery) -> Asked:
         """Return the question with its vector, where there is a model for it."""
-        narrowed = bool(query.collections) or query.documents is not None
-        limit = max(_NARROWED, query.limit) if narrowed else query.limit
         vector = b""
         if self._embedder is not None and query.text.strip():
             (vector,) = await asyncio.to_thread(self._embedder.embed, [query.text])
         return Asked(
-            query.text, vector, limit, query.documents, lexical_floor=RELATIVE_FLOOR, least_cosine=LEAST_COSINE
+            query.text, vector, query.limit, query.documents, lexical_floor=RELATIVE_FLOOR, least_cosine=LEAST_COSINE
         )
 
     async def _refresh(self, shelf: Shelf) -> _Held:
@@ -120,13 +116,11 @@ class VaultRetriever:
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
             known = self._held.get(key)
-            model = self._embedder.name if self._embedder else ""
-            loaded = await self._db.read(lambda tx: _load(tx, shelf, known.version if known else None, model))
+            loaded = await self._db.read(lambda tx: _load(tx, shelf, known, self._embedder))
             if loaded is None and known is not None:
                 return known
-            version, chunks = loaded or (0, [])
-            dimensions = self._embedder.dimensions if self._embedder else 0
-            held = _Held(version, await asyncio.to_thread(_index, chunks, dimensions))
+            version, step, chunks = loaded or (0, VaultIndex().step({}), [])
+            held = _Held(version, await asyncio.to_thread(step.finished, chunks))
             self._keep(key, held)
             return held
 
@@ -144,26 +138,31 @@ class VaultRetriever:
             total -= len(dropped.index)
 
 
-def _load(tx: Tx, shelf: Shelf, known: int | None, model: str) -> tuple[int, list[IndexedChunk]] | None:
-    """Read a shelf with its vectors by `model`, or return None when it still has the version `known`."""
+def _load(
+    tx: Tx, shelf: Shelf, known: _Held | None, embedder: Embedder | None
+) -> tuple[int, Step, list[IndexedChunk]] | None:
+    """Read what of a shelf is not in the index that is `known`; None when that is of the version that the shelf has."""
     version = shelves.versions(tx, [shelf]).get(shelf.key, 0)
-    if version == known:
+    if known is not None and version == known.version:
         return None
-    vectors = shelves.vectors(tx, shelf, model) if model else {}
-    return version, [
-        IndexedChunk(one.id, one.document_id, one.text, one.section, one.document_name, vectors.get(one.id, b""))
-        for one in shelves.passages(tx, shelf)
-    ]
-
-
-def _index(chunks: Sequence[IndexedChunk], dimensions: int) -> VaultIndex:
-    step = VaultIndex(dimensions=dimensions).step(dict.fromkeys((chunk.document_id for chunk in chunks), ""))
-    return step.finished(chunks)
+    index = known.index if known is not None else VaultIndex(dimensions=embedder.dimensions if embedder else 0)
+    revisions = shelves.revisions(tx, shelf)
+    step = index.step(revisions)
+    only = None if len(step.wanted) == len(revisions) else step.wanted
+    rows = shelves.passages(tx, shelf, embedder.name if embedder else "", only)
+    return (
+        version,
+        step,
+        [
+            IndexedChunk(one.id, one.document_id, one.text, one.section, one.document_name, one.vector or b"")
+            for one in rows
+        ],
+    )
 
 
 def _search(
     tx: Tx, wanted: tuple[VaultQuery, Asked], known: Mapping[str, _Held], *, stale_too: bool
-) -> list[Found] | _Stale:
+) -> Finding | _Stale:
     """Score and fetch on the shelves as they are now; without a current index of each, say which are missing."""
     query, asked = wanted
     siblings = shelves.siblings(tx, query.institution_id) if query.institution_id else ()
@@ -178,13 +177,23 @@ def _search(
     if stale and not stale_too:
         return _Stale(stale)
     there = [shelf for shelf in filled if shelf.key in known]
+    if query.collections:
+        asked = msgspec.structs.replace(asked, only=_meant(tx, query, there))
     ranked = search([known[shelf.key].index for shelf in there], asked)
     # By words alone the score says how well; two ways together have places only.
     both = DENSE in ranked.legs_ms
     scores = {one.chunk_id: one.score if both else ranked.scores[one.chunk_id] for one in ranked.fused}
     texts = _texts(tx, there, list(scores))
     hits = [one for one in ranked.fused if one.chunk_id in texts]
-    return _narrowed(query, [Found(texts[one.chunk_id], scores[one.chunk_id], one.places, both) for one in hits])
+    rows = [Found(texts[one.chunk_id], scores[one.chunk_id], one.places, both) for one in hits]
+    return Finding(rows, ranked.legs_ms, ranked.fused_ms)
+
+
+def _meant(tx: Tx, query: VaultQuery, there: Sequence[Shelf]) -> frozenset[str]:
+    """Return the documents in the folders that are meant, and in those below them: nothing else is ranked."""
+    folders = [one for folder in query.collections for one in collections.below(tx, folder)]
+    inside = frozenset(found for shelf in there for found in shelves.in_folders(tx, shelf, folders))
+    return inside if query.documents is None else inside & query.documents
 
 
 def _texts(tx: Tx, there: Sequence[Shelf], ids: Sequence[str]) -> dict[str, Chunk]:
@@ -194,12 +203,3 @@ def _texts(tx: Tx, there: Sequence[Shelf], ids: Sequence[str]) -> dict[str, Chun
         missing = [chunk_id for chunk_id in ids if chunk_id not in texts]
         texts.update((chunk.id, chunk) for chunk in shelves.by_ids(tx, shelf, missing))
     return texts
-
-
-def _narrowed(query: VaultQuery, found: Sequence[Found]) -> list[Found]:
-    """Return what lies in the folders and documents that are meant."""
-    if query.collections:
-        found = [one for one in found if one.chunk.collection_id in query.collections]
-    if query.documents is not None:
-        found = [one for one in found if one.chunk.document_id in query.documents]
-    return list(found[: query.limit])

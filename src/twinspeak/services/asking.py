@@ -32,11 +32,11 @@ from twinspeak.domain.turn import Ask, Face, Fallback, Sampling, TurnPlan
 from twinspeak.domain.vault import Document
 from twinspeak.persistence.db import Database, Tx
 from twinspeak.persistence.files import Files
-from twinspeak.persistence.repos import ai_models, assistants, memberships, memories, turns, users, wallets
+from twinspeak.persistence.repos import ai_models, memberships, memories, turns, users, wallets
 from twinspeak.persistence.repos.turns import Conversation
 from twinspeak.services import enclosures
 from twinspeak.services.ai_models import spec_of
-from twinspeak.services.assistants import usable
+from twinspeak.services.assistants import usable_by
 from twinspeak.services.auth import live_caller
 from twinspeak.services.ports import ModelCatalogue
 from twinspeak.services.rate_limits import RateLimits, Rule
@@ -293,20 +293,13 @@ def _assistant(tx: Tx, ask: Ask, caller: Caller, conversation: Conversation | No
         assistant_id = parse_id(asked)
         if assistant_id is None:
             raise InvalidId(param="assistantId")
-        found = _usable(tx, caller, assistant_id)
+        found = usable_by(tx, caller, assistant_id)
         if found is None:
             raise NotFound("There is no such assistant.", param="assistantId")
         return found
     if conversation is None or conversation.assistant_id is None:
         return None
-    return _usable(tx, caller, conversation.assistant_id)
-
-
-def _usable(tx: Tx, caller: Caller, assistant_id: str) -> Assistant | None:
-    listed = assistants.visible(tx, scope_of(caller, caller.institution_id), assistant_id)
-    if listed is None or not usable(listed, caller, assistants.disabled(tx, caller.institution_id)):
-        return None
-    return listed.assistant
+    return usable_by(tx, caller, conversation.assistant_id)
 
 
 def _course_name(ask: Ask, course: CourseRef, conversation: Conversation | None) -> str:

@@ -147,7 +147,14 @@ class Assistants:
         return await self._db.read(lambda tx: _administered(tx, caller, wanted))
 
 
-def usable(listed: Listed, caller: Caller, disabled: frozenset[str]) -> bool:
+def usable_by(tx: Tx, caller: Caller, assistant_id: str) -> Assistant | None:
+    """Return an assistant that a turn of the caller may run under; `assistant_id` as `parse_id` gives it."""
+    listed = assistants.visible(tx, _scope(caller), assistant_id)
+    there = listed is not None and _usable(listed, caller, assistants.disabled(tx, caller.institution_id))
+    return listed.assistant if listed is not None and there else None
+
+
+def _usable(listed: Listed, caller: Caller, disabled: frozenset[str]) -> bool:
     """Tell whether a turn of the caller may run under an assistant that he sees."""
     assistant = listed.assistant
     mine = listed.owner_id == caller.user_id
@@ -214,7 +221,7 @@ KINDS = {
 
 def _shown(listed: Listed, caller: Caller, off: frozenset[str]) -> bool:
     """Tell whether lists show it: what is usable, and one's own whatever its status."""
-    return listed.owner_id == caller.user_id or usable(listed, caller, off)
+    return listed.owner_id == caller.user_id or _usable(listed, caller, off)
 
 
 def _told(listed: Listed, caller: Caller) -> Listed:

@@ -14,8 +14,9 @@ from twinspeak.domain.vault import Document, VaultQuery
 from twinspeak.persistence.db import Database, Tx
 from twinspeak.persistence.repos import documents
 from twinspeak.persistence.repos.documents import StoredChunk
-from twinspeak.persistence.repos.shelves import Found
+from twinspeak.persistence.repos.shelves import Finding, Found
 from twinspeak.services import vault_rights as rights
+from twinspeak.services.assistants import usable_by
 
 MOST_LISTED = 1_000
 SNIPPET_CHARS = 200
@@ -25,7 +26,7 @@ _WORD = re.compile(r"\w{2,}")
 class Finder(Protocol):
     """`knowledge.retrieve.VaultRetriever`, as far as searching by hand goes."""
 
-    async def find(self, query: VaultQuery) -> list[Found]:
+    async def find(self, query: VaultQuery) -> Finding:
         """Return passages, best first. Raises Overloaded."""
         ...
 
@@ -40,12 +41,23 @@ class Hit(msgspec.Struct, frozen=True):
 
 
 class Hits(msgspec.Struct, frozen=True):
-    """What a search gave. `scanned` passages were found before the weak ones were left out."""
+    """What a search gave. `scanned` passages were found before the weak ones were left out; `perf` has the times."""
 
     rows: list[Hit]
     scanned: int
     documents: int
     took_ms: int
+    perf: Finding
+
+
+class Within(msgspec.Struct, frozen=True):
+    """What a search is narrowed to: some documents (foreign and malformed ids are left out), and some folders."""
+
+    uploads: Sequence[str] | None = None
+    folders: tuple[str, ...] = ()
+
+
+ANYWHERE = Within()
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -104,26 +116,37 @@ class Passages:
 
         await self._db.write(store)
 
+    async def folders_of(self, caller: Caller, assistant_id: str) -> Within | None:
+        """Return where an assistant searches; None: nowhere. Raises InvalidId and NotFound."""
+        parsed = parse_id(assistant_id)
+        if parsed is None:
+            raise InvalidId(param="assistantId")
+        assistant = await self._db.read(lambda tx: usable_by(tx, caller, parsed))
+        if assistant is None:
+            raise NotFound("There is no such assistant.", param="assistantId")
+        return None if assistant.rag_ignore else Within(folders=assistant.rag_collections)
+
     async def search(
-        self, caller: Caller, query: str, *, limit: int, least: float = 0.0, uploads: Sequence[str] | None = None
+        self, caller: Caller, query: str, *, limit: int, least: float = 0.0, within: Within = ANYWHERE
     ) -> Hits:
         """Search what a caller reads: his own documents, the active twin's, and those that its account's twins share.
 
-        `uploads` narrows to some documents; foreign and malformed ids among them are left out. `least` is a share of
-        the best score, 0 to 1. Raises Overloaded.
+        `least` is a share of the best score, 0 to 1. Raises Overloaded.
         """
         began = monotonic()
         twin = await self._db.read(lambda tx: rights.place_of(tx, caller, None))
         wanted = VaultQuery.of(caller, twin, query, limit)
-        if uploads is not None:
-            known = frozenset(parsed for one in uploads if (parsed := parse_id(one)))
+        wanted = msgspec.structs.replace(wanted, collections=within.folders)
+        if within.uploads is not None:
+            known = frozenset(parsed for one in within.uploads if (parsed := parse_id(one)))
             wanted = msgspec.structs.replace(wanted, documents=known)
         found = await self._finder.find(wanted)
-        rows = await self._db.read(lambda tx: _hits(tx, found, query))
+        rows = await self._db.read(lambda tx: _hits(tx, found.rows, query))
         best = rows[0].score if rows else 0.0
         kept = [row for row in rows if row.score >= least * best]
         took = round((monotonic() - began) * 1000)
-        return Hits(kept, scanned=len(found), documents=len({row.document.id for row in kept}), took_ms=took)
+        documents_found = len({row.document.id for row in kept})
+        return Hits(kept, scanned=len(found.rows), documents=documents_found, took_ms=took, perf=found)
 
 
 def snippet(text: str, query: str) -> str:

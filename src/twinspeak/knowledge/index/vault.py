@@ -133,11 +133,12 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Ranked(msgspec.Struct, frozen=True):
-    """What was found, best first; `scores` are cosines where the chunk has one, else BM25; `legs` took so many ms."""
+    """What was found, best first; `scores` are cosines where the chunk has one, else BM25; all took so many ms."""
 
     fused: list[Fused]
     scores: dict[str, float]
     legs_ms: dict[str, float]
+    fused_ms: float = 0.0
 
 
 def search(indices: Sequence[VaultIndex], asked: Asked) -> Ranked:
@@ -164,7 +165,9 @@ def search(indices: Sequence[VaultIndex], asked: Asked) -> Ranked:
         legs[DENSE] = [hit.chunk_id for hit in near]
         scores |= {hit.chunk_id: hit.score for hit in near}
         took[DENSE] = (monotonic() - began) * 1000
-    return Ranked(fuse(legs, limit=asked.limit), scores, took)
+    began = monotonic()
+    fused = fuse(legs, limit=asked.limit)
+    return Ranked(fused, scores, took, (monotonic() - began) * 1000)
 
 
 def _sorted_out(parts: Sequence[_Part], *, coming: int) -> tuple[list[_Part], list[_Part]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, insert, select, update
+from sqlalchemy import ColumnElement, Select, case, insert, null, select, update
 
 from twinspeak.domain.vault import Shelf
 from twinspeak.persistence.db import Tx
@@ -31,7 +31,17 @@ class Chunk(msgspec.Struct, frozen=True):
     parent: int = 0
     locator: str = ""
     confidential: bool = False
-    collection_id: str | None = None
+
+
+class Indexable(msgspec.Struct, frozen=True, gc=False):
+    """A passage as an index takes it; `vector` None: none, or another model's."""
+
+    id: str
+    document_id: str
+    text: str
+    section: str
+    document_name: str
+    vector: bytes | None
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -46,6 +56,14 @@ class Found(msgspec.Struct, frozen=True):
     fused: bool = False
 
 
+class Finding(msgspec.Struct, frozen=True):
+    """What a search found, best first, and how many milliseconds each way of searching took, and joining them."""
+
+    rows: Sequence[Found] = ()
+    legs_ms: Mapping[str, float] = {}
+    fused_ms: float = 0.0
+
+
 _COLUMNS = (
     chunks.c.id,
     chunks.c.document_id,
@@ -55,8 +73,8 @@ _COLUMNS = (
     chunks.c.text,
     chunks.c.parent,
     chunks.c.locator,
-    documents.c.collection_id,
 )
+_DOCUMENTS_AT_ONCE = 500
 
 
 def changed(tx: Tx, *places: Shelf) -> None:
@@ -83,18 +101,41 @@ def siblings(tx: Tx, institution_id: str) -> tuple[str, ...]:
     return tuple(row.id for row in tx.all(select(institutions.c.id).where(*active).order_by(institutions.c.id)))
 
 
-def passages(tx: Tx, shelf: Shelf) -> list[Chunk]:
-    """Return all that is found on a shelf, for an index; documents in a fixed order, passages by position."""
-    ordered = _found_on(shelf).order_by(chunks.c.document_id, chunks.c.position)
-    return [_chunk(row, shelf) for row in tx.all(scoped(shelf.scope, ordered))]
+def revisions(tx: Tx, shelf: Shelf) -> dict[str, str]:
+    """Return for each document that is found on a shelf what changes whenever it does."""
+    columns = (documents.c.id, documents.c.revision, documents.c.embeddings_model)
+    found = select(*columns).where(*on_shelf(shelf), *_FOUND).order_by(documents.c.id)
+    return {row.id: f"{row.revision} {row.embeddings_model}" for row in tx.all(scoped(shelf.scope, found))}
 
 
-def vectors(tx: Tx, shelf: Shelf, model: str) -> dict[str, bytes]:
-    """Return the vectors that an embedding model made of the passages of a shelf."""
-    joined = select(chunks.c.id, chunks.c.vector).join_from(chunks, documents, documents.c.id == chunks.c.document_id)
-    made = (documents.c.embeddings_model == model, chunks.c.vector.is_not(None))
-    rows = tx.all(scoped(shelf.scope, joined.where(*on_shelf(shelf), *_FOUND, *made)))
-    return {row.id: row.vector for row in rows}
+def passages(tx: Tx, shelf: Shelf, model: str = "", only: Sequence[str] | None = None) -> list[Indexable]:
+    """Return all that is found on a shelf, for an index; documents in a fixed order, passages by position.
+
+    Each with its vector, if it is one that `model` made. `only`: of these documents.
+    """
+    if only is None:
+        return _indexable(tx, shelf, model, ())
+    found: list[Indexable] = []
+    for first in range(0, len(only), _DOCUMENTS_AT_ONCE):
+        some = chunks.c.document_id.in_(list(only[first : first + _DOCUMENTS_AT_ONCE]))
+        found += _indexable(tx, shelf, model, (some,))
+    return found
+
+
+def _indexable(tx: Tx, shelf: Shelf, model: str, conditions: tuple[ColumnElement[bool], ...]) -> list[Indexable]:
+    vector = case((documents.c.embeddings_model == model, chunks.c.vector)) if model else null()
+    columns = (chunks.c.id, chunks.c.document_id, chunks.c.text, chunks.c.section, documents.c.name, vector)
+    joined = select(*columns).join_from(chunks, documents, documents.c.id == chunks.c.document_id)
+    found = joined.where(*on_shelf(shelf), *_FOUND, *conditions)
+    ordered = found.order_by(chunks.c.document_id, chunks.c.position)
+    return [Indexable(*row) for row in tx.all(scoped(shelf.scope, ordered))]
+
+
+def in_folders(tx: Tx, shelf: Shelf, collection_ids: Sequence[str]) -> set[str]:
+    """Return which documents that are found on a shelf lie in some folders."""
+    inside = documents.c.collection_id.in_(list(collection_ids))
+    rows = tx.all(scoped(shelf.scope, select(documents.c.id).where(*on_shelf(shelf), *_FOUND, inside)))
+    return {row.id for row in rows}
 
 
 def by_ids(tx: Tx, shelf: Shelf, ids: Sequence[str]) -> list[Chunk]:
@@ -129,5 +170,4 @@ def _found_on(shelf: Shelf) -> Select[Any]:
 
 
 def _chunk(row: Any, shelf: Shelf) -> Chunk:  # noqa: ANN401 -- a row of _COLUMNS
-    *first, collection_id = row
-    return Chunk(*first, confidential=shelf.kind in ("personal", "own"), collection_id=collection_id)
+    return Chunk(*row, confidential=shelf.kind in ("personal", "own"))

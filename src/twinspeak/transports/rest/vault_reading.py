@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from twinspeak.domain.clock import iso
 from twinspeak.domain.vault import CHUNK_CHARS
 from twinspeak.services.rate_limits import Rule
-from twinspeak.services.vault_reading import Found, Hit
+from twinspeak.services.vault_reading import ANYWHERE, Found, Hit, Within
 from twinspeak.transports.http.routes import SignedIn, router, services_of
 from twinspeak.transports.http.schemas import failures
 from twinspeak.transports.rest.lists import Message
@@ -19,6 +19,8 @@ ROUTER = router("IP vault", failures=(401, 403))
 SEARCH_RULE = Rule("vault_search", 20)
 """Of one person in a minute (contract section 3)."""
 _LEXICAL = "lexical"
+_K = 60
+"""Of the fused ranking (reference content 4.3)."""
 _LEGS = {"dense": "rag"}
 """What clients call the ways of searching, where it is not our own word."""
 
@@ -133,10 +135,10 @@ class HitShape(Shape):
 
 
 class SearchPerf(Shape):
-    """How long it took."""
+    """How long it took, in milliseconds; `k` is the constant of the fused ranking."""
 
-    legs: dict[str, int]
-    fused: int
+    legs: dict[str, float] = Field(description="Each way of searching.", examples=[{"lexical": 1.2}])
+    fused: float = Field(description="Joining what they found.")
     total_ms: int = Field(serialization_alias="totalMs")
     k: int
 
@@ -159,6 +161,9 @@ class OldSearch(BaseModel):
     model_config = ConfigDict(json_schema_extra={"example": {"search": "When are lions fed?"}})
 
     search: Query
+    assistant: Annotated[str, StringConstraints(max_length=100)] | None = Field(
+        default=None, alias="assistantId", description="An assistant of yours: in its folders, if it has any."
+    )
 
 
 class FoundText(BaseModel):
@@ -208,24 +213,31 @@ async def search_content(request: Request, caller: SignedIn, wanted: Search) -> 
     services = services_of(request)
     services.limits.take(caller.user_id, SEARCH_RULE)
     found = await services.passages.search(
-        caller, wanted.query, limit=wanted.limit, least=wanted.least, uploads=wanted.uploads
+        caller, wanted.query, limit=wanted.limit, least=wanted.least, within=Within(uploads=wanted.uploads)
     )
+    legs = {name: round(took, 2) for name, took in found.perf.legs_ms.items()}
     return Hits(
         query=wanted.query,
         results=[_hit(one) for one in found.rows],
         total_scanned=found.scanned,
         upload_count=found.documents,
         took_ms=found.took_ms,
-        search_perf=SearchPerf(legs={_LEXICAL: found.scanned}, fused=0, total_ms=found.took_ms, k=60),
+        search_perf=SearchPerf(legs=legs, fused=round(found.perf.fused_ms, 2), total_ms=found.took_ms, k=_K),
     )
 
 
-@ROUTER.post("/api/user/searchRag", summary="Search the vault, as text", responses=failures(429))
+@ROUTER.post("/api/user/searchRag", summary="Search the vault, as text", responses=failures(400, 404, 429))
 async def search_rag(request: Request, caller: SignedIn, wanted: OldSearch) -> FoundText:
-    """Do as `search-content` does, for older clients: the best passages with their sources, as one text."""
+    """Do as `search-content` does, for older clients: the best passages with their sources, as one text.
+
+    An assistant that does not search finds nothing.
+    """
     services = services_of(request)
     services.limits.take(caller.user_id, SEARCH_RULE)
-    found = await services.passages.search(caller, wanted.search, limit=10)
+    within = await services.passages.folders_of(caller, wanted.assistant) if wanted.assistant else ANYWHERE
+    if within is None:
+        return FoundText(data="", message="0 passages")
+    found = await services.passages.search(caller, wanted.search, limit=10, within=within)
     shown = (f"{one.document.name}, {one.found.chunk.section}\n{one.found.chunk.text}" for one in found.rows)
     return FoundText(data="\n\n".join(shown), message=f"{len(found.rows)} passages")
 
