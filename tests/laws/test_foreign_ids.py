@@ -55,7 +55,7 @@ _ID = re.compile(r"[a-z]I[dD]s?$|(^|[._-])ids?$|^institution$|^assistant$")
 _NEW_EACH_TIME = re.compile(r"[0-9a-f]{24}|\b1[67]\d{11}\b|\d{4}-\d\d-\d\dT[\d:.]+Z")
 _COUNTED = re.compile(
     r'"(query_duration_ms|responseDurationMs|credits\w*|totalCredits|institutioncredits|created|latencyMs'
-    r'|tookMs|totalMs)":-?\d+'
+    r'|tookMs|totalMs|fused|lexical|dense)":-?[\d.]+'
 )
 
 
