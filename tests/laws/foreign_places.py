@@ -83,6 +83,7 @@ ASKED = {
     "body requestArgs.selectedCourse.course_id": "course",
     "body requestArgs.selectedCourse.assistant._id": "assistant",
     "body requestArgs.socketId": "socket",
+    "body requestArgs.attachments.uploadId": "upload",
     "body requestArgs.replacesId": "branch",
     "body requestArgs.parentId": "branch",
 }

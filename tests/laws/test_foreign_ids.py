@@ -351,6 +351,8 @@ async def call(here: World, caller: Person, route: str, place: str, value: Any) 
         for step in above:
             into = into.setdefault(step, {})
         into[last] = [value] if last in ("ids", "selectedUploadIds") else value
+        if "attachments" in above:
+            body["requestArgs"]["attachments"] = [body["requestArgs"]["attachments"]]
     here.upstream.default = lambda _: text_reply("Hello.")
     asked = len(here.upstream.exchanges)
     async with here.server.http.request(method, path, json=body, headers=headers) as response:
