@@ -21,7 +21,8 @@ from twinspeak.domain.errors import OperatorError
 from twinspeak.domain.ids import new_id, new_uuid
 from twinspeak.domain.institution import Institution
 from twinspeak.persistence.db import Database, Tx
-from twinspeak.persistence.repos import ai_models, institutions
+from twinspeak.persistence.repos import ai_models, audit_log, institutions, second_factors, users
+from twinspeak.persistence.repos.audit_log import LogFilter
 from twinspeak.persistence.secrets import SecretBox
 
 
@@ -120,6 +121,30 @@ async def test_models_with_a_default_that_nobody_serves(tmp_path: Path):
     assert ended.code == ExitCode.CANNOT_START
     assert "claude-opus-5" in ended.err
     assert not ended.out
+
+
+async def test_letting_somebody_in_again(installation: Path):
+    env = databases.environment(installation / "data", empty=False)
+    with contextlib.closing(Database.open(databases.url_for(installation / "data", empty=False))) as db:
+        ann = await db.read(lambda tx: users.by_email(tx, "ann@example.org"))
+        assert ann
+        await db.write(lambda tx: second_factors.switch_on(tx, ann.id))
+        before = await db.read(lambda tx: users.password_hash(tx, ann.id))
+        done = await run("user", "let-in", "Ann@Example.org", cwd=installation, env=env)
+        assert (done.code, done.err) == (ExitCode.OK, "")
+        assert "taken away" in done.out
+        assert re.search(r"Password +\S{12,}\n", done.out)
+        assert await db.read(lambda tx: second_factors.enabled(tx, ann.id)) is None
+        assert await db.read(lambda tx: users.password_hash(tx, ann.id)) != before
+        (entry,) = await db.read(lambda tx: audit_log.listing(tx, LogFilter(target_id=ann.id), limit=1))
+        assert (entry.entry.action, entry.entry.actor_email) == ("user.let_in", "(command line)")
+        kept = await db.read(lambda tx: users.password_hash(tx, ann.id))
+        refused = {("ann@example.org", "--password-stdin"): "password", ("nobody@example.org",): "nobody by that"}
+        for arguments, words in refused.items():
+            ended = await run("user", "let-in", *arguments, given="x\n", cwd=installation, env=env)
+            assert ended.code != ExitCode.OK
+            assert words in ended.err.lower()
+        assert await db.read(lambda tx: users.password_hash(tx, ann.id)) == kept
 
 
 async def test_adding_people(tmp_path: Path, database: str):

@@ -128,6 +128,12 @@ def add_user(settings: Settings, newcomer: Newcomer) -> Added:
         )
 
 
+def let_in(settings: Settings, email: str, password: str | None) -> users.LetIn:
+    """Let somebody in again. Raises NotFound, ValidationFailed, OperatorError."""
+    with _opened(settings) as (db, passwords):
+        return users.let_in(db, passwords, email, password)
+
+
 @contextmanager
 def _opened(settings: Settings) -> Generator[tuple[Database, Passwords]]:
     migrate(settings)

@@ -239,6 +239,19 @@ def add_user(
     add(email, admin=admin, password_on_stdin=password_stdin, twin=twin, data_dir=data_dir)
 
 
+@users.command("let-in")
+def let_in(
+    email: Annotated[str, typer.Argument(help="The address that somebody signs in with.")],
+    *,
+    password_stdin: PasswordOnStdin = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Let somebody in who lost password or second step: a new password, no second step, every session ended."""
+    from twinspeak.cli.people import let_in as open_door
+
+    open_door(email, password_on_stdin=password_stdin, data_dir=data_dir)
+
+
 @app.command()
 def doctor(
     host: Host = None,

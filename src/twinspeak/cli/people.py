@@ -1,4 +1,4 @@
-"""`twinspeak user add`."""
+"""`twinspeak user add` and `twinspeak user let-in`."""
 
 import getpass
 import sys
@@ -19,6 +19,17 @@ def add(email: str, *, admin: bool, password_on_stdin: bool, twin: str | None, d
         print(f"Member of     {added.twin_name}")
     if added.generated_password is not None:
         print(f"Password      {added.generated_password}\n              (shown only this once: pass it on safely)")
+
+
+def let_in(email: str, *, password_on_stdin: bool, data_dir: Path | None) -> None:
+    """Let somebody in again and say how. Raises OperatorError, CodedError, CommandError."""
+    password = _password() if password_on_stdin else None
+    done = offline.let_in(load_settings(data_dir=data_dir), email, password)
+    print(f"{done.email} can sign in with the new password.")
+    print(f"Second step   {'taken away: it can be switched on again' if done.had_second_step else 'there was none'}")
+    print(f"Sessions      {done.ended_sessions} ended")
+    if done.generated_password is not None:
+        print(f"Password      {done.generated_password}\n              (shown only this once: pass it on safely)")
 
 
 def _password() -> str:

@@ -21,6 +21,8 @@ _TWIN_BY_ID = _TWIN.where(memberships.c.user_id == bindparam("user"), institutio
 _TWIN_BY_PUBLIC_ID = _TWIN.where(
     memberships.c.user_id == bindparam("user"), institutions.c.public_id == bindparam("public")
 )
+_ANY = select(memberships.c.id).select_from(_JOINED).where(*_LIVE, memberships.c.user_id == bindparam("user")).limit(1)
+_OTHER = _ANY.where(memberships.c.institution_id != bindparam("institution"))
 _verbs = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -87,10 +89,9 @@ def of_user(tx: Tx, user_id: str) -> list[tuple[Membership, Institution]]:
 
 def has_others(tx: Tx, user_id: str, institution_id: str | None) -> bool:
     """Tell whether a user is an active member of an active twin other than the one named."""
-    found = select(memberships.c.id).select_from(_JOINED).where(*_LIVE, memberships.c.user_id == user_id).limit(1)
-    if institution_id is not None:
-        found = found.where(memberships.c.institution_id != institution_id)
-    return tx.value(found) is not None
+    if institution_id is None:
+        return tx.value(_ANY, {"user": user_id}) is not None
+    return tx.value(_OTHER, {"user": user_id, "institution": institution_id}) is not None
 
 
 def set_status(tx: Tx, membership_id: str, status: str) -> bool:

@@ -1,4 +1,4 @@
-"""Which route a request goes to, found in a table: FastAPI tries one after another, 250 us for 130 of them."""
+"""Which route a request goes to, found in a table: FastAPI tries one after another, which cost more than the rest."""
 
 import re
 from collections import defaultdict
