@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, case, insert, null, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, insert, null, select, update
 
 from twinspeak.domain.vault import Shelf
 from twinspeak.persistence.db import Tx
-from twinspeak.persistence.scope import scoped
+from twinspeak.persistence.scope import ScopedStatement, scoped
 from twinspeak.persistence.tables import institutions
 from twinspeak.persistence.vault_tables import chunks, documents, shelves
 
@@ -74,6 +74,37 @@ _COLUMNS = (
     chunks.c.parent,
     chunks.c.locator,
 )
+_FOUND = (documents.c.status == "selected", documents.c.indexed.is_(True))
+_PERSONAL, _OWN, _TWIN, _SHARED = _KINDS = ("personal", "own", "twin", "shared")
+
+
+def _kept(kind: str, owner: Any) -> tuple[ColumnElement[bool], ...]:  # noqa: ANN401 -- an id, or a parameter for one
+    if kind == _PERSONAL:
+        return ()
+    if kind == _OWN:
+        return (documents.c.is_private.is_(True), documents.c.owner_id == owner)
+    return (documents.c.is_private.is_(False), documents.c.account_shared.is_(kind == _SHARED))
+
+
+def _by_ids(kind: str) -> ScopedStatement:
+    joined: Any = select(*_COLUMNS).join_from(chunks, documents, documents.c.id == chunks.c.document_id)
+    wanted = chunks.c.id.in_(bindparam("ids", expanding=True))
+    return ScopedStatement(joined.where(*_kept(kind, bindparam("owner")), *_FOUND, wanted))
+
+
+_BY_IDS = {kind: _by_ids(kind) for kind in _KINDS}
+_VERSIONS = select(shelves.c.key, shelves.c.version).where(shelves.c.key.in_(bindparam("keys", expanding=True)))
+_OTHERS = institutions.alias()
+_SIBLINGS = (
+    select(institutions.c.account_id, _OTHERS.c.id)
+    .outerjoin_from(
+        institutions,
+        _OTHERS,
+        and_(_OTHERS.c.account_id == institutions.c.account_id, _OTHERS.c.status == "active"),
+    )
+    .where(institutions.c.id == bindparam("institution"))
+    .order_by(_OTHERS.c.id)
+)
 _DOCUMENTS_AT_ONCE = 500
 
 
@@ -86,19 +117,16 @@ def changed(tx: Tx, *places: Shelf) -> None:
 
 def versions(tx: Tx, places: Sequence[Shelf]) -> dict[str, int]:
     """Return the version of each shelf, by its key; those that never had anything are left out."""
-    wanted = [place.key for place in places]
-    rows = tx.all(select(shelves.c.key, shelves.c.version).where(shelves.c.key.in_(wanted)))
+    rows = tx.all(_VERSIONS, {"keys": [place.key for place in places]})
     return {row.key: row.version for row in rows}
 
 
 def siblings(tx: Tx, institution_id: str) -> tuple[str, ...]:
     """Return the active twins of a twin's account, itself among them; outside of accounts it is alone."""
-    account = select(institutions.c.account_id).where(institutions.c.id == institution_id)
-    account_id = tx.value(account)
-    if account_id is None:
+    rows = tx.all(_SIBLINGS, {"institution": institution_id})
+    if not rows or rows[0].account_id is None:
         return (institution_id,)
-    active = (institutions.c.account_id == account_id, institutions.c.status == "active")
-    return tuple(row.id for row in tx.all(select(institutions.c.id).where(*active).order_by(institutions.c.id)))
+    return tuple(row.id for row in rows if row.id is not None)
 
 
 def revisions(tx: Tx, shelf: Shelf) -> dict[str, str]:
@@ -142,7 +170,8 @@ def by_ids(tx: Tx, shelf: Shelf, ids: Sequence[str]) -> list[Chunk]:
     """Return those of some passages that are found on a shelf now."""
     if not ids:
         return []
-    rows = tx.all(scoped(shelf.scope, _found_on(shelf).where(chunks.c.id.in_(list(ids)))))
+    owner = {"owner": shelf.user_id} if shelf.kind == _OWN else {}
+    rows = tx.scoped(shelf.scope, _BY_IDS[shelf.kind], {"ids": list(ids), **owner})
     return [_chunk(row, shelf) for row in rows]
 
 
@@ -152,22 +181,10 @@ def count(tx: Tx, shelf: Shelf) -> int:
     return len(rows)
 
 
-_FOUND = (documents.c.status == "selected", documents.c.indexed.is_(True))
-
-
 def on_shelf(shelf: Shelf) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions that keep documents to a shelf, beside its scope."""
-    if shelf.kind == "personal":
-        return ()
-    if shelf.kind == "own":
-        return (documents.c.is_private.is_(True), documents.c.owner_id == shelf.user_id)
-    return (documents.c.is_private.is_(False), documents.c.account_shared.is_(shelf.kind == "shared"))
-
-
-def _found_on(shelf: Shelf) -> Select[Any]:
-    joined: Any = select(*_COLUMNS).join_from(chunks, documents, documents.c.id == chunks.c.document_id)
-    return joined.where(*on_shelf(shelf), *_FOUND)
+    return _kept(shelf.kind, shelf.user_id)
 
 
 def _chunk(row: Any, shelf: Shelf) -> Chunk:  # noqa: ANN401 -- a row of _COLUMNS
-    return Chunk(*row, confidential=shelf.kind in ("personal", "own"))
+    return Chunk(*row, confidential=shelf.kind in (_PERSONAL, _OWN))
