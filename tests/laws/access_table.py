@@ -205,6 +205,17 @@ PUT /api/user/reingest/{turn}                           404 404 404 404 404 404
 PUT /api/user/reload/{turn}                             404 404 404 404 404 404
 GET /api/user/history/{turn}/ragSearch                  404 404 404 404 404 404
 GET /uploads/{user}/{turn}                              link
+POST /api/admin/tools                                   403 403 403 403 403 200
+GET /api/admin/tool/{turn}                              403 403 403 403 403 404
+POST /api/admin/tool                                    403 403 403 403 403 409
+PUT /api/admin/tool/{turn}                              403 403 403 403 403 404
+DELETE /api/admin/tool/{turn}                           403 403 403 403 403 404
+POST /api/admin/mcpservers                              403 200 403 200 200 200
+POST /api/admin/mcpserver                               403 404 403 404 200 409
+GET /api/admin/mcpserver/{turn}                         403 404 403 404 404 404
+PUT /api/admin/mcpserver/{turn}                         403 404 403 404 404 404
+DELETE /api/admin/mcpserver/{turn}                      403 404 403 404 404 404
+POST /api/admin/mcpserver/{turn}/test                   403 404 403 404 404 404
 GET /api/test/health                                    public
 GET /healthz                                            public
 GET /readyz                                             public

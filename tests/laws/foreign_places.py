@@ -75,6 +75,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT /api/user/me": {"password": "wrong horse battery", "newPassword": "battery horse staple"},
     "POST /api/admin/ssoProvider": {"slug": "mine", "clientId": "x", "issuer": "https://login.example.org"},
     "PUT /api/admin/ssoProvider/{id}": {"label": "Mine"},
+    "POST /api/admin/mcpserver": {"name": "Mine", "server_url": "https://mcp.example.org/"},
+    "PUT /api/admin/mcpserver/{id}": {"description": "Mine"},
 }
 """By route, or by route and place where one place asks for more beside it."""
 ASKED = {
@@ -222,6 +224,12 @@ PLACES: dict[str, dict[str, str]] = {
     "DELETE /api/user/api-key/{id}": {"path id": "key"},
     "POST /api/admin/audit": {"body institution": "twin"},
     "POST /api/admin/audit/export": {"body institution": "twin"},
+    "POST /api/admin/mcpservers": {"body institution": "twin"},
+    "POST /api/admin/mcpserver": {"body institution": "twin"},
+    "GET /api/admin/mcpserver/{id}": {"path id": "mcp"},
+    "PUT /api/admin/mcpserver/{id}": {"path id": "mcp"},
+    "DELETE /api/admin/mcpserver/{id}": {"path id": "mcp"},
+    "POST /api/admin/mcpserver/{id}/test": {"path id": "mcp"},
     "POST /api/admin/ssoProviders": {"body institution": "twin"},
     "POST /api/admin/ssoProvider": {"body institution": "twin"},
     "GET /api/admin/ssoProvider/{id}": {"path id": "provider"},
@@ -273,6 +281,8 @@ FOR_EVERYBODY: dict[str, set[str]] = {
     "POST /api/session/verify": {"body challengeId"},
     "GET /api/data-export/{link}": {"path link"},
     "GET /sso/{slug}": {"path slug"},
+    **{f"{method} /api/admin/tool/{{id}}": {"path id"} for method in ("GET", "PUT", "DELETE")},
+    "PUT /api/admin/mcpserver/{id}": {"body institution"},
     "POST /api/admin/ssoProvider": {"body clientId"},
     "PUT /api/admin/ssoProvider/{id}": {"body clientId"},
 }

@@ -124,6 +124,7 @@ async def owning(here: World, person: Person, gate: asyncio.Event) -> AsyncGener
             "session": [_session_of(person.token)],
             "device": [await here.server.ground.db.write(lambda tx: _device(tx, profile["_id"]))],
             "user": [profile["_id"]],
+            "mcp": [await _mcp_server(here, person, profile["institution"]["_id"])],
             "provider": [await _provider(here, person, profile["institution"]["_id"])],
             "key": [(await here.post("/api/user/api-key", {"name": "Mine"}, person.token))[1]["data"]["_id"]],
             "account": [(await _memberships(here, person))[0]["account_data"]["_id"]],
@@ -160,6 +161,11 @@ async def _share(here: World, person: Person, course: int) -> str:
 async def _memberships(here: World, person: Person) -> list[dict[str, Any]]:
     _, body = await here.post("/api/user/refresh/entitlements", token=person.token)
     return body["entitlements"]
+
+
+async def _mcp_server(here: World, person: Person, twin: str) -> str:
+    new = {"institution": twin, "name": person.secret, "server_url": "https://mcp.example.org/", "status": "inactive"}
+    return (await here.post("/api/admin/mcpserver", new, person.token))[1]["id"]
 
 
 async def _provider(here: World, person: Person, twin: str) -> str:
@@ -214,6 +220,7 @@ UNKNOWN: dict[str, Any] = {
     "device": new_id(),
     "user": new_id(),
     "provider": new_id(),
+    "mcp": new_id(),
     "key": new_id(),
     "account": new_id(),
     "membership": new_id(),

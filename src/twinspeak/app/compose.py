@@ -10,10 +10,11 @@ from starlette.types import ASGIApp
 
 from twinspeak.app.faces import Core, Faces, Signing, build, public_url_of
 from twinspeak.app.ingesting import Keeper, files_of
+from twinspeak.app.mcp import ways_of
 from twinspeak.app.models import keys_of, open_models
 from twinspeak.app.offline import Ground
 from twinspeak.app.reading import embedder
-from twinspeak.app.tools import tools_of
+from twinspeak.app.tools import WaysOut, tools_of
 from twinspeak.app.writing import ModelWriter
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.errors import CodedError, OperatorError
@@ -87,19 +88,19 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
         auth, data = signing.auth, signing.data
         resolver = _resolver(settings, ground, models, limits)
         retriever = VaultRetriever(ground.db, embedder=embedder())
-        tools, asker = tools_of(settings, ground, retriever, (client, fetcher))
+        tools = await tools_of(settings, ground, retriever, WaysOut(client, fetcher, ways_of(settings, ground, stack)))
         moderation = Moderation(ground.db, _judge(settings, client))
         ports = TurnPorts(
             resolver=resolver,
             store=store,
             moderator=moderation,
             retriever=retriever,
-            tools=tools,
+            tools=tools.runner,
             models=models,
             observer=TurnTelemetry(metrics),
             summarizer=Summaries(ground.db, models, ModelWriter(models)),
         )
-        turns = asker.turns = TurnRegistry(ports, _limits(settings), keep_s=settings.turn_log_keep_s)
+        turns = tools.asker.turns = TurnRegistry(ports, _limits(settings), keep_s=settings.turn_log_keep_s)
         auth.revocations.tell(turns.revoke, turns.leave)
         keeper = Keeper(settings, ground.db)
         # fmt: off

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp
 
 from twinspeak.app.ingesting import Keeper, quotas_of
+from twinspeak.app.mcp import guard_of
 from twinspeak.app.models import model_guard
 from twinspeak.app.offline import Ground
+from twinspeak.app.tools import Tools
 from twinspeak.app.writing import ModelWriter
 from twinspeak.egress.fetch import Fetcher
 from twinspeak.egress.mail import Mailer
@@ -33,6 +35,7 @@ from twinspeak.services.data_rights import DataRights
 from twinspeak.services.histories import Histories
 from twinspeak.services.joining import Joining
 from twinspeak.services.launches import Launches
+from twinspeak.services.mcp_servers import McpServers
 from twinspeak.services.members import Members
 from twinspeak.services.memory import Memories
 from twinspeak.services.moderation import Moderation
@@ -58,7 +61,6 @@ from twinspeak.services.vault_urls import Addresses
 from twinspeak.settings import Settings
 from twinspeak.telemetry.metrics import Metrics
 from twinspeak.telemetry.watchdog import Watchdog
-from twinspeak.tools.runner import Runner
 from twinspeak.transports.audience import Audience
 from twinspeak.transports.http import application
 from twinspeak.transports.http.cors import AllowedOrigins
@@ -100,7 +102,7 @@ class Core:
     store: TurnStore
     resolver: Resolver
     models: Served
-    tools: Runner
+    tools: Tools
     moderation: Moderation
     metrics: Metrics
     watchdog: Watchdog
@@ -180,12 +182,14 @@ def _services(settings: Settings, core: Core, hub: Hub, audience: Audience) -> S
         records=core.store,
         models=AiModels(db, core.ground.secrets, core.models, model_guard(settings), core.limits),
         origins=Origins(db),
+        tools=core.tools.records,
+        mcp_servers=McpServers(db, core.ground.secrets, core.tools.mcp, guard_of(settings), core.limits),
         metrics=core.metrics,
         watchdog=core.watchdog,
         database=db.ping,
         streams=hub,
         audience=audience,
-        replay=lambda record: log_of(record, core.tools, tool_results_max_chars=_REPLAYED_TOOL_CHARS),
+        replay=lambda record: log_of(record, core.tools.runner, tool_results_max_chars=_REPLAYED_TOOL_CHARS),
         preview=core.resolver.preview,
         stopping=lambda: core.turns.stopping,
         edge=_edge(settings),

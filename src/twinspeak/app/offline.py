@@ -18,7 +18,7 @@ from twinspeak.persistence import migrations
 from twinspeak.persistence.db import Database
 from twinspeak.persistence.repos import ai_models
 from twinspeak.persistence.secrets import SecretBox, load_or_create_secret, open_box
-from twinspeak.services import launches, second_factors, sso_providers, users
+from twinspeak.services import launches, mcp_servers, second_factors, sso_providers, users
 from twinspeak.services.first_run import Administrator, first_run
 from twinspeak.settings import Settings
 
@@ -85,7 +85,7 @@ def prepare(settings: Settings) -> Generator[Ground]:
             ingest=lambda scope, name, text: ingest_sync(db, scope, name, text),
         )
         secrets = _secrets(settings)
-        for kind in (sso_providers, second_factors, launches):
+        for kind in (sso_providers, second_factors, launches, mcp_servers):
             db.write_sync(partial(kind.rotate_secrets, vault=secrets))
         db.write_sync(lambda tx: ai_models.seal_again(tx, secrets))
         yield Ground(

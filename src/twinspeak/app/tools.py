@@ -1,7 +1,9 @@
 """Wiring of the tools: which there are on this server, and how one twin asks another."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from twinspeak.app.mcp import Ways
 from twinspeak.app.offline import Ground
 from twinspeak.domain.errors import OperatorError, ToolError
 from twinspeak.domain.ids import new_id
@@ -13,6 +15,7 @@ from twinspeak.engine.ports import Retriever
 from twinspeak.engine.registry import TurnRegistry
 from twinspeak.persistence.db import Database
 from twinspeak.persistence.repos import memberships
+from twinspeak.services.tool_records import ToolRecords
 from twinspeak.settings import Settings
 from twinspeak.tools.builtin.ask_twin import ask_twin_tool
 from twinspeak.tools.builtin.calculate import calculate_tool
@@ -27,6 +30,7 @@ from twinspeak.tools.runner import Runner
 from twinspeak.tools.search_engines import ENGINES, SearchEngine
 
 _MOST_NAMED = 20
+_MISSING = {"web_search": "No search engine is set up on this server (TWINSPEAK_WEB_SEARCH)."}
 
 
 class TwinAsker:
@@ -71,11 +75,27 @@ class TwinAsker:
         return turn.reply.output or "It gave no answer."
 
 
-def tools_of(
-    settings: Settings, ground: Ground, retriever: Retriever, ways: tuple[TrustedClient, Fetcher]
-) -> tuple[Runner, TwinAsker]:
-    """Return the tools of this server, and who asks other twins. Raises OperatorError for settings that cannot work."""
-    client, fetcher = ways
+@dataclass(frozen=True, slots=True)
+class WaysOut:
+    """How tools leave this machine: to what the operator chose, to what anybody names, to MCP servers."""
+
+    trusted: TrustedClient
+    fetcher: Fetcher
+    mcp: Ways
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The runner, who asks other twins, the records' service, and the rules for MCP servers."""
+
+    runner: Runner
+    asker: TwinAsker
+    records: ToolRecords
+    mcp: Ways
+
+
+async def tools_of(settings: Settings, ground: Ground, retriever: Retriever, ways: WaysOut) -> Tools:
+    """Return the tools of this server, each with its record. Raises OperatorError for settings that cannot work."""
     asker = TwinAsker(ground.db)
     tools = [
         search_uploads_tool(retriever),
@@ -83,11 +103,13 @@ def tools_of(
         recall_memory_tool(ground.db),
         calculate_tool(),
         current_time_tool(),
-        read_page_tool(fetcher),
+        read_page_tool(ways.fetcher),
         ask_twin_tool(asker),
-        *_web_search(settings, client),
+        *_web_search(settings, ways.trusted),
     ]
-    return Runner(Registry(tools)), asker
+    records = ToolRecords(ground.db, [tool.spec for tool in tools], _MISSING)
+    await records.ensure()
+    return Tools(Runner(Registry(tools), ways.mcp.remote), asker, records, ways.mcp)
 
 
 def _web_search(settings: Settings, client: TrustedClient) -> list[Tool]:

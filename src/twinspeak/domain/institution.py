@@ -10,6 +10,7 @@ class Institution(msgspec.Struct, frozen=True):
     up long conversations, "" leaves it to rules; `compact_history` False sends them as they were said (decision 032).
     `location_enabled` lets a model know where those are who want it to. `moderation_action` is block or record;
     `moderation_phrases` are the twin's own beside the rules of `domain.moderation` (decision 036).
+    `tools_disabled` are names or record ids of tools; `mcp_enabled` lets its MCP secret in.
     """
 
     id: str
@@ -39,3 +40,5 @@ class Institution(msgspec.Struct, frozen=True):
     enable_moderation: bool = True
     moderation_action: str = "block"
     moderation_phrases: tuple[str, ...] = ()
+    tools_disabled: tuple[str, ...] = ()
+    mcp_enabled: bool = False

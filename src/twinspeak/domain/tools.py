@@ -68,6 +68,11 @@ class McpServer(msgspec.Struct, frozen=True):
     user_id: str | None = None
     revision: int = 1
 
+    @property
+    def origin(self) -> str:
+        """What its texts are called as material."""
+        return f"mcp:{self.id}"
+
     def allows(self, tool: str) -> bool:
         """Tell whether a tool of it may be offered; an empty list allows all."""
         return self.enabled and (not self.allowed_tools or tool in self.allowed_tools)

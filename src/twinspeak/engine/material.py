@@ -20,6 +20,8 @@ def of_plan(plan: TurnPlan) -> list[Material]:
     found += [Material(CONVERSATION, exchange.answer) for exchange in plan.history if exchange.answer]
     found += [Material(FILE, file.name) for file in plan.ask.attachments]
     found += [Material(INSTRUCTIONS, text) for text in _instructions(plan)]
+    # What servers call their tools and say of them stands in every request that offers them.
+    found += [Material(server.origin, "") for server in plan.tool_grants.servers]
     if plan.ask.depth:
         # What a model asks another twin is nobody's word: documents may have made it ask.
         found.append(Material(CONVERSATION, plan.ask.question))

@@ -16,7 +16,14 @@ from sqlalchemy import (
     text,
 )
 
-from twinspeak.persistence import conversation_tables, credit_tables, identity_tables, model_tables, vault_tables
+from twinspeak.persistence import (
+    conversation_tables,
+    credit_tables,
+    identity_tables,
+    model_tables,
+    tool_tables,
+    vault_tables,
+)
 from twinspeak.persistence.columns import BIG_ID, WORDS_TYPE, metadata
 from twinspeak.persistence.columns import flag as _flag
 from twinspeak.persistence.columns import id_ as _id
@@ -106,6 +113,9 @@ institutions = _table(
     _flag("disable_file_upload_for_user"),
     _int("max_files", 300),
     _int("budget", -1),
+    _text("tools_disabled", "[]"),
+    _flag("mcp_enabled"),
+    _word("mcp_secret", ""),
     _one_of("status", "active", "inactive", "suspended", "deleted"),
     Index(None, "account_id"),
     Index(None, "join_id", unique=True),
@@ -354,5 +364,5 @@ turn_keys = _table(
 TENANT_TABLES: dict[str, Table] = {name: table for name, table in metadata.tables.items() if "tenant" in table.info}
 """What the hook in `scope.py` watches."""
 
-TABLES_ELSEWHERE = (conversation_tables, credit_tables, identity_tables, model_tables, vault_tables)
+TABLES_ELSEWHERE = (conversation_tables, credit_tables, identity_tables, model_tables, tool_tables, vault_tables)
 """Modules that add to the same metadata: whoever has this one has all tables."""

@@ -8,7 +8,7 @@ import msgspec
 
 from twinspeak.domain.ai_models import AiModel
 from twinspeak.domain.assistant import Assistant
-from twinspeak.domain.caller import Caller, scope_of
+from twinspeak.domain.caller import Caller, Scope, scope_of
 from twinspeak.domain.cascade import RagSwitches, Retrieval, choose_model, choose_retrieval
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.conversation import UNASSIGNED, CourseRef, Exchange, course_name_from
@@ -28,11 +28,21 @@ from twinspeak.domain.memory import Memory
 from twinspeak.domain.models import ModelChoice, ModelSpec
 from twinspeak.domain.origins import allows
 from twinspeak.domain.people import User
+from twinspeak.domain.tools import ToolGrants
 from twinspeak.domain.turn import Ask, Face, Fallback, Sampling, TurnPlan
 from twinspeak.domain.vault import Document
 from twinspeak.persistence.db import Database, Tx
 from twinspeak.persistence.files import Files
-from twinspeak.persistence.repos import ai_models, memberships, memories, turns, users, wallets
+from twinspeak.persistence.repos import (
+    ai_models,
+    mcp_servers,
+    memberships,
+    memories,
+    tool_records,
+    turns,
+    users,
+    wallets,
+)
 from twinspeak.persistence.repos.turns import Conversation
 from twinspeak.services import enclosures
 from twinspeak.services.ai_models import spec_of
@@ -159,6 +169,7 @@ class Resolver:
             uses_memory=uses_memory(found.user),
             memories=found.memories,
             has_other_twins=found.has_other_twins,
+            tool_grants=found.tool_grants,
             may_locate=found.user.preferences.get("use_location") is True and (twin is None or twin.location_enabled),
         )
 
@@ -213,6 +224,7 @@ class _Found(msgspec.Struct, frozen=True):
     own: dict[str, AiModel]
     has_other_twins: bool
     documents: tuple[Document, ...]
+    tool_grants: ToolGrants
 
 
 def _look_up(tx: Tx, ask: Ask, default_model: str) -> _Found:
@@ -252,7 +264,14 @@ def _look_up(tx: Tx, ask: Ask, default_model: str) -> _Found:
         memories=tuple(memories.readable(tx, scope)) if uses_memory(user) else (),
         has_other_twins=memberships.has_others(tx, caller.user_id, caller.institution_id),
         documents=enclosures.look_up(tx, ask, caller, caller.institution_id) if ask.uploads else (),
+        tool_grants=_tool_grants(tx, scope, institution),
     )
+
+
+def _tool_grants(tx: Tx, scope: Scope, twin: Institution | None) -> ToolGrants:
+    servers = mcp_servers.active(tx, scope) if twin else ()
+    off = frozenset(twin.tools_disabled if twin else ())
+    return ToolGrants(off=off, records=tool_records.edited(tx), servers=servers)
 
 
 def _twin(tx: Tx, ask: Ask, caller: Caller, user: User) -> Institution | None:

@@ -30,6 +30,7 @@ from twinspeak.services.data_rights import DataRights
 from twinspeak.services.histories import Histories
 from twinspeak.services.joining import Joining
 from twinspeak.services.launches import Launches
+from twinspeak.services.mcp_servers import McpServers
 from twinspeak.services.members import Members
 from twinspeak.services.memory import Memories
 from twinspeak.services.moderation import Moderation
@@ -41,6 +42,7 @@ from twinspeak.services.rate_limits import RateLimits, Rule
 from twinspeak.services.signup import SignUp
 from twinspeak.services.sso import Sso
 from twinspeak.services.sso_providers import SsoProviders
+from twinspeak.services.tool_records import ToolRecords
 from twinspeak.services.transcripts import Transcripts
 from twinspeak.services.twins import Twins
 from twinspeak.services.two_steps import TwoSteps
@@ -201,6 +203,8 @@ class Services:
     records: TurnRecords
     models: AiModels
     origins: Origins
+    tools: ToolRecords
+    mcp_servers: McpServers
     metrics: Metrics
     watchdog: Watchdog
     database: Callable[[], Awaitable[bool]]

@@ -22,7 +22,14 @@ from twinspeak.persistence.repos import wallets as wallet_rows
 from twinspeak.persistence.scope import SYSTEM, scoped
 from twinspeak.persistence.tables import account_managers, accounts, institutions, turns, wallets
 
-JSON = ("public_authorized_urls", "fallback_models", "assistants_disabled", "appearance", "moderation_phrases")
+JSON = (
+    "public_authorized_urls",
+    "fallback_models",
+    "assistants_disabled",
+    "appearance",
+    "moderation_phrases",
+    "tools_disabled",
+)
 """Columns that hold JSON."""
 
 

@@ -22,7 +22,7 @@ _BY_ID = select(*COLUMNS).where(institutions.c.id == bindparam("institution"), i
 _BY_PUBLIC_ID = select(*COLUMNS).where(
     institutions.c.public_id == bindparam("public"), institutions.c.status == "active"
 )
-_LISTS = ("public_authorized_urls", "fallback_models", "moderation_phrases")
+_LISTS = ("public_authorized_urls", "fallback_models", "moderation_phrases", "tools_disabled")
 _words = msgspec.json.Decoder(tuple[str, ...])
 
 

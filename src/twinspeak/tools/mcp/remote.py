@@ -28,7 +28,7 @@ from twinspeak.tools.registry import CallContext, Rules, always
 ICON = "plug"
 CALL_S = 60.0
 _FRESH_S, _FAILED_S, _STALE_S = 300.0, 30.0, 3_600.0
-_PATIENCE_S = 5.0
+PATIENCE_S = 5.0
 """How long the first turn waits for lists that are not there."""
 _AT_ONCE = 8
 _KEPT = 200
@@ -58,8 +58,8 @@ class RemoteTool:
         self.display = DisplayInfo(icon=ICON, label=label_of(name))
         words = frozenset(re.findall(r"\w+", msgspec.json.encode(listed.schema).decode()))
         self.rules = Rules(
-            origin=f"mcp:{server.id}",
-            check=None if server.shares_documents else _leaving(f"mcp:{server.id}", words),
+            origin=server.origin,
+            check=None if server.shares_documents else _leaving(server.origin, words),
             timeout_s=CALL_S,
         )
         hint = f"{server.name}: {server.description}" if server.description else server.name
@@ -91,10 +91,9 @@ class RemoteTool:
 class RemoteTools:
     """The servers that were asked lately. One for the whole server."""
 
-    def __init__(self, reach: Reach, *, patience_s: float = _PATIENCE_S) -> None:
+    def __init__(self, reach: Reach) -> None:
         """Keep the way to them."""
         self._reach = reach
-        self._patience_s = patience_s
         self._held: OrderedDict[str, _Held] = OrderedDict()
 
     async def prepare(self, plan: TurnPlan) -> None:
@@ -104,7 +103,7 @@ class RemoteTools:
         if not missing:
             return
         try:
-            async with asyncio.timeout(self._patience_s), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
                 for one in missing:
                     group.create_task(one.refresh(), name="mcp list")
         except TimeoutError:

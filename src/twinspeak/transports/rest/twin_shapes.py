@@ -28,6 +28,7 @@ Phrases = Annotated[
     list[Annotated[str, StringConstraints(min_length=1, max_length=PHRASE_CHARS, strip_whitespace=True)]],
     Field(max_length=PHRASES),
 ]
+ToolNames = Annotated[list[Annotated[str, StringConstraints(min_length=1, max_length=100)]], Field(max_length=200)]
 Models = Annotated[list[Model], Field(max_length=5)]
 Cap = Annotated[int, Field(ge=-1, le=1_000_000_000)]
 
@@ -46,7 +47,7 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
         (
             "css", "theme", "elevenlabs_agent_id", "canvasClientId", "canvasClientSecret", "kalturaUserId", "rtModel",
             "rtVoice", "gemini_rt_voice", "xai_rt_voice", "rtVADEagerness", "rtNoiseReduction", "invoices_urls",
-            "rtTranscriptionLanguage", "toolsDisabled", "agent",
+            "rtTranscriptionLanguage", "agent",
         ),
         EMPTY,
     ),
@@ -155,6 +156,9 @@ class TwinSettings(OwnSettings):
         default=None, alias="ltiContextIds", description="Places on other sites that the twin stands for."
     )
     fallback_models: Models | None = Field(default=None, alias="fallbackModels")
+    tools_disabled: ToolNames | None = Field(
+        default=None, alias="toolsDisabled", description="Names or ids of tools that nobody has here."
+    )
     allow_joining: Literal["disabled", "account", "public"] | None = Field(default=None, alias="allowJoining")
     joining_admin_only: bool | None = Field(
         default=None, alias="joiningAdminOnly", description="Who joins by himself waits for an approval."
