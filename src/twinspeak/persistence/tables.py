@@ -116,6 +116,7 @@ institutions = _table(
     _text("tools_disabled", "[]"),
     _flag("mcp_enabled"),
     _word("mcp_secret", ""),
+    _flag("require_second_factor"),
     _one_of("status", "active", "inactive", "suspended", "deleted"),
     Index(None, "account_id"),
     Index(None, "join_id", unique=True),

@@ -18,8 +18,8 @@ from twinspeak.domain.mail import Mail
 from twinspeak.domain.people import User
 from twinspeak.persistence.db import Tx
 from twinspeak.persistence.repos import codes as code_rows
+from twinspeak.persistence.repos import memberships, users
 from twinspeak.persistence.repos import second_factors as rows
-from twinspeak.persistence.repos import users
 from twinspeak.persistence.repos.codes import Code
 from twinspeak.persistence.repos.second_factors import PURPOSE, NewDevice
 from twinspeak.persistence.secrets import SecretUnreadable
@@ -86,14 +86,16 @@ class SecondFactors:
         """Return what a sign-in with the right password still takes; None for nothing.
 
         `trusted` is what the browser kept. A second step by mail that was never confirmed counts only where the
-        address is known to be the person's: a mistyped one must not lock anybody out. Raises SecondFactorLocked.
+        address is known to be the person's: a mistyped one must not lock anybody out. Who chose none gets a mailed code
+        where one of his twins requires a second step. Raises SecondFactorLocked.
         """
         factor = rows.enabled(tx, user.id)
-        if factor is None or (factor.confirmed is None and user.email_verified is None):
+        chosen = factor is not None and (factor.confirmed is not None or user.email_verified is not None)
+        if not chosen and not memberships.requires_second_factor(tx, user.id):
             return None
         if trusted and rows.is_trusted(tx, user.id, hashed(trusted), network_of(ip)):
             return None
-        return self.challenge(tx, user, factor.method)
+        return self.challenge(tx, user, factor.method if factor else "email")
 
     def challenge(self, tx: Tx, user: User, method: str, *, session_id: str = "", resent: int = 0) -> Challenge:
         """Make a challenge; `deliver` it after the commit. Raises SecondFactorLocked."""

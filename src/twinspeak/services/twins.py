@@ -39,7 +39,7 @@ CLONED = frozenset(
         "credit_award", "question_type", "appearance", "summary_model", "compact_history", "location_enabled",
         "enable_moderation", "moderation_action", "moderation_phrases", "cap_h24", "cap_institution",
         "disable_file_upload_for_user", "max_files", "budget",
-        "tools_disabled", "mcp_enabled",
+        "tools_disabled", "mcp_enabled", "require_second_factor",
     }
 )  # fmt: skip
 """What a copy takes over: settings, but neither people nor history, vault, join id or credits."""

@@ -10,7 +10,7 @@ from twinspeak.domain.errors import Conflict, InvalidCredentials, InvalidId, Not
 from twinspeak.domain.ids import parse_id
 from twinspeak.domain.people import User
 from twinspeak.persistence.db import Database, Tx
-from twinspeak.persistence.repos import audit_log, users
+from twinspeak.persistence.repos import audit_log, memberships, users
 from twinspeak.persistence.repos import second_factors as rows
 from twinspeak.persistence.repos.audit_log import LogFilter
 from twinspeak.persistence.repos.second_factors import TrustedDevice
@@ -34,9 +34,13 @@ class Passed(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """Somebody's second step: `method` is email, totp or "" for none; `confirmed` when a code of it first came back."""
+    """Somebody's second step: `method` is email, totp or "" for none; `confirmed` when a code of it first came back.
+
+    `required`: one of his twins wants one; without a `method` it is a mailed code.
+    """
 
     method: str
+    required: bool
     confirmed: int | None
     recovery_codes: int
     devices: tuple[TrustedDevice, ...]
@@ -105,6 +109,7 @@ class TwoSteps:
             factor = rows.enabled(tx, caller.user_id)
             return Standing(
                 method=factor.method if factor else "",
+                required=memberships.requires_second_factor(tx, caller.user_id),
                 confirmed=factor.confirmed if factor else None,
                 recovery_codes=rows.recovery_left(tx, caller.user_id),
                 devices=tuple(rows.devices(tx, caller.user_id)),

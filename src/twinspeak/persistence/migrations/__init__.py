@@ -37,6 +37,7 @@ REVISIONS = (
     "0022",
     "0023",
     "0024",
+    "0025",
 )
 """Every revision there is, oldest first; a test compares with the scripts in `versions/`."""
 HEAD = REVISIONS[-1]

@@ -94,6 +94,12 @@ def has_others(tx: Tx, user_id: str, institution_id: str | None) -> bool:
     return tx.value(_OTHER, {"user": user_id, "institution": institution_id}) is not None
 
 
+def requires_second_factor(tx: Tx, user_id: str) -> bool:
+    """Tell whether an active twin that a user is an active member of wants more than a password of its members."""
+    demanding = _ANY.where(institutions.c.require_second_factor.is_(True))
+    return tx.value(demanding, {"user": user_id}) is not None
+
+
 def set_status(tx: Tx, membership_id: str, status: str) -> bool:
     """Set active, pending, suspended or deleted; False for no such membership."""
     return bool(tx.change(update(memberships).where(memberships.c.id == membership_id).values(status=status)))

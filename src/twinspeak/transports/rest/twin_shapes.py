@@ -119,6 +119,11 @@ class OwnSettings(Appearance):
     disable_file_upload_for_user: bool | None = Field(
         default=None, alias="disableFileUploadForUser", description="Only administrators bring files."
     )
+    require_second_factor: bool | None = Field(
+        default=None,
+        alias="requireSecondFactor",
+        description="Members who sign in with a password need a code, too: a mailed one, if they chose nothing else.",
+    )
     location_enabled: bool | None = Field(
         default=None, alias="locationEnabled", description="Tells the model where those are who let it be told."
     )

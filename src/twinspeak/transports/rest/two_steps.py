@@ -80,6 +80,7 @@ class StandingShape(Shape):
 
     success: Literal[True] = True
     mfa_enabled: bool = Field(serialization_alias="mfaEnabled")
+    required: bool = Field(description="One of your twins wants it; a code is mailed where you chose nothing else.")
     method: str | None = Field(description="email or totp.")
     confirmed: str | None
     recovery_codes: int = Field(serialization_alias="recoveryCodes", description="How many are left.")
@@ -156,6 +157,7 @@ async def read_standing(request: Request, caller: SignedIn) -> StandingShape:
     ]
     return StandingShape(
         mfa_enabled=bool(found.method),
+        required=found.required,
         method=found.method or None,
         confirmed=iso(found.confirmed) if found.confirmed is not None else None,
         recovery_codes=found.recovery_codes,
