@@ -88,6 +88,7 @@ ASKED = {
     "body requestArgs.attachments.uploadId": "upload",
     "body requestArgs.replacesId": "branch",
     "body requestArgs.parentId": "branch",
+    "body requestArgs.selectedUploadIds": "upload",
 }
 PLACES: dict[str, dict[str, str]] = {
     REST: ASKED,

@@ -37,6 +37,24 @@ async def test_a_file_is_answered_from_and_cited(here: House) -> None:
     assert source["cited"]
 
 
+async def test_a_question_may_be_about_some_documents_only(here: House) -> None:
+    kiwi = await here.bring("member", "kiwi.md", about("Kiwis"))
+    moa = await here.bring("member", "moa.md", about("Moas"))
+    theirs = await here.bring("other", "dodo.md", about("Dodos"))
+
+    async def sources(*ids: str) -> list[str]:
+        answer = await here.ask("member", "When are kiwis, moas and dodos fed?", selectedUploadIds=list(ids))
+        assert answer.status == 200, answer.json
+        return sorted({one["uploadId"] for one in answer.json["sources"]})
+
+    assert {kiwi, moa} <= set(await sources())
+    assert await sources(moa) == [moa]
+    assert await sources(moa.upper(), theirs, "nonsense") == [moa]
+    assert await sources(theirs) == []
+    answer = await here.ask("member", "When?", selectedUploadIds=["x"] * 101)
+    assert (answer.status, answer.json["error"]["code"]) == (422, "validation_failed")
+
+
 async def test_passages_are_listed_and_corrected(here: House) -> None:
     document = await here.bring("member", "herons.md", about("Herons"))
     first, second = await here.chunks("member", document)

@@ -9,6 +9,7 @@ import { signedOut } from "./shell/leaving";
 import "./styles/base.css";
 import "./styles/shell.css";
 import "./styles/chat.css";
+import "./styles/turn.css";
 
 startQueries(() => signedOut(router));
 const root = document.getElementById("root");

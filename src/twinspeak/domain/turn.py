@@ -55,8 +55,9 @@ class Ask(msgspec.Struct, frozen=True):
     `institution_hint` names a twin that counts only if the caller belongs to it (chat completions' `model`).
     `course` None asks for a new conversation, named `new_course_name` or after the question. `rag_only`/`rag_ignore`
     are True or None (contract 4.5). `messages` replaces the stored history (chat completions). `once` is there when
-    the client sent a key by which it may ask again. `uploads` are files of a vault that go to
-    the model beside `attachments`. `depth` counts the turns that a model asked this one in: 0 is a person's.
+    the client sent a key by which it may ask again. `uploads` are files of a vault that go to the model beside
+    `attachments`. `documents`, where there are any, are the only ones searched; what the caller may not read is not
+    found by naming it. `depth` counts the turns that a model asked this one in: 0 is a person's.
     """
 
     turn_id: str
@@ -80,6 +81,7 @@ class Ask(msgspec.Struct, frozen=True):
     once: OnceKey | None = None
     attachments: tuple[Attachment, ...] = ()
     uploads: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
     depth: int = 0
 
 

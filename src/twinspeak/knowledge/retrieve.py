@@ -68,12 +68,15 @@ class VaultRetriever:
         """Return at most `limit` passages for `query`, best first, numbered from 1.
 
         Searched are the caller's own documents, and in a twin the twin's and those that its account's twins share; an
-        assistant may narrow that to some folders. Neighbours that were both found are one passage. Raises Overloaded.
+        assistant may narrow that to some folders, a question to some documents. Neighbours that were both found are one
+        passage. Raises Overloaded.
         """
         twin = plan.institution.id if plan.institution else None
         wanted = VaultQuery.of(plan.ask.caller, twin, query, limit * _MORE)
         if plan.assistant is not None and plan.assistant.rag_collections:
             wanted = msgspec.structs.replace(wanted, collections=plan.assistant.rag_collections)
+        if plan.ask.documents:
+            wanted = msgspec.structs.replace(wanted, documents=frozenset(plan.ask.documents))
         found = packed([(one.chunk, one.score) for one in (await self.find(wanted)).rows], limit)
         self._hits.update({passage.document_id for passage in found})
         return found

@@ -18,7 +18,7 @@ _VISIBLE = re.compile(rf"[\x21-\x7e]{{1,{MAX_CHARS}}}")
 
 _WHAT_IS_ASKED = (
     "question", "institution_public_id", "institution_hint", "assistant_id", "course", "new_course_name", "rag_only",
-    "rag_ignore", "messages", "sampling", "attachments", "uploads",
+    "rag_ignore", "messages", "sampling", "attachments", "uploads", "documents",
 )  # fmt: skip
 """Fields of an `Ask` that make another question. The clock and the place of the client, and how it reads, do not."""
 

@@ -38,6 +38,7 @@ Text = Annotated[str | None, BeforeValidator(_absent)]
 SocketId = Annotated[Annotated[str, StringConstraints(max_length=200)] | None, BeforeValidator(_absent)]
 Name = Annotated[Annotated[str, StringConstraints(max_length=500)] | None, BeforeValidator(_absent)]
 Word = Annotated[Annotated[str, StringConstraints(max_length=64)] | None, BeforeValidator(_absent)]
+UploadId = Annotated[str, StringConstraints(min_length=1, max_length=100, to_lower=True)]
 CourseId = Annotated[Annotated[int, Field(ge=0, le=LARGEST_NUMBER)] | None, BeforeValidator(_absent)]
 Flag = Annotated[bool | None, BeforeValidator(_absent)]
 Input = Annotated[str, StringConstraints(min_length=1)]
@@ -127,6 +128,11 @@ class RequestArgs(_Lenient):
     attachments: Annotated[Annotated[list[File], Field(max_length=64)] | None, BeforeValidator(_absent)] = Field(
         default=None, description="Up to 5 files for the model to read, where it can."
     )
+    only: Annotated[Annotated[list[UploadId], Field(max_length=100)] | None, BeforeValidator(_absent)] = Field(
+        default=None,
+        alias="selectedUploadIds",
+        description="Search these documents only; foreign and unknown ids find nothing. Empty: all, as without it.",
+    )
     extended_events: Flag = Field(default=None, alias="extendedEvents", description="Also send `tool_progress`.")
 
 
@@ -180,6 +186,7 @@ class Question(_Lenient):
             request_id=request_id(request),
             attachments=files.attachments,
             uploads=files.uploads,
+            documents=tuple(args.only or ()),
         )
 
 

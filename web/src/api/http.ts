@@ -34,6 +34,22 @@ export function takeCsrfToken(token: string): void {
   csrfToken = token;
 }
 
+/** What shows with a request that changes something that this page asks for it. */
+export function proof(method: string): Record<string, string> {
+  return method !== "GET" && csrfToken ? { "x-csrf-token": csrfToken } : {};
+}
+
+/** Whether a refusal has been met by reading the session anew, so that the same may be asked again. */
+export async function mended(error: ApiError): Promise<boolean> {
+  // Another tab signed in anew: the cookie is the new session's, and so must the token be.
+  if (error.code === "csrf_failed" && renew) {
+    await renew();
+    return true;
+  }
+  if (error.status === 401) onSignedOut?.();
+  return false;
+}
+
 export interface Sent {
   method?: string;
   body?: unknown;
@@ -50,15 +66,11 @@ export async function send(path: string, sent: Sent = {}): Promise<Response> {
   const response = await once(path, sent);
   if (response.ok) return response;
   const error = await failure(response);
-  if (error.code === "csrf_failed" && renew) {
-    // Another tab signed in anew: the cookie is the new session's, and so must the token be.
-    await renew();
-    const again = await once(path, sent);
-    if (again.ok) return again;
-    throw await failure(again);
-  }
-  if (error.status === 401 && !sent.quiet) onSignedOut?.();
-  throw error;
+  if (sent.quiet && error.status === 401) throw error;
+  if (!(await mended(error))) throw error;
+  const again = await once(path, sent);
+  if (again.ok) return again;
+  throw await failure(again);
 }
 
 export async function json<T>(path: string, sent: Sent = {}): Promise<T> {
@@ -66,9 +78,8 @@ export async function json<T>(path: string, sent: Sent = {}): Promise<T> {
 }
 
 async function once(path: string, { method = "GET", body, headers = {}, signal, lasting }: Sent): Promise<Response> {
-  const all: Record<string, string> = { ...headers };
+  const all: Record<string, string> = { ...headers, ...proof(method) };
   if (body !== undefined) all["content-type"] = "application/json";
-  if (method !== "GET" && csrfToken) all["x-csrf-token"] = csrfToken;
   try {
     return await fetch(path, {
       method,
@@ -85,12 +96,17 @@ async function once(path: string, { method = "GET", body, headers = {}, signal, 
 }
 
 async function failure(response: Response): Promise<ApiError> {
-  const retryAfter = Number(response.headers.get("retry-after"));
-  const after = Number.isFinite(retryAfter) && retryAfter > 0 ? retryAfter : null;
+  return refusal(response.status, response.headers.get("retry-after"), await response.text().catch(() => ""));
+}
+
+/** Read a failed answer. */
+export function refusal(status: number, retryAfter: string | null, text: string): ApiError {
+  const seconds = Number(retryAfter);
+  const after = Number.isFinite(seconds) && seconds > 0 ? seconds : null;
   try {
-    const body = (await response.json()) as { error: { code: string; message: string; requestId?: string } };
-    return new ApiError(body.error.code, response.status, body.error.message, after, body.error.requestId ?? "");
+    const body = JSON.parse(text) as { error: { code: string; message: string; requestId?: string } };
+    return new ApiError(body.error.code, status, body.error.message, after, body.error.requestId ?? "");
   } catch {
-    return new ApiError("unreadable", response.status, "", after);
+    return new ApiError("unreadable", status, "", after);
   }
 }

@@ -37,6 +37,39 @@ export interface Session {
   csrfToken: string | null;
   expires: number | null;
   challenge: Challenge | null;
+  /** The largest file that can be brought. */
+  maxFileBytes?: number | null;
+}
+
+/** A document of the vault. */
+export interface FileRow {
+  _id: string;
+  originalname: string;
+  mimetype: string;
+  filesize: number;
+  created: string;
+  /** `selected`: searched; `active`: kept, not searched. */
+  status: string;
+  vault: "personal" | "instance" | "account";
+  user: string | null;
+  is_private: boolean;
+  file_url: string;
+  chunks: number;
+  ingestion: { phase: string; progress: number; error: { code: string; message: string } | null };
+}
+
+export interface FilesPage {
+  data: FileRow[];
+  total: number;
+  hasMore: boolean;
+  vaultCounts: Record<string, { total: number; active: number }>;
+}
+
+/** A passage as the twin reads it. */
+export interface Chunk {
+  _id: string;
+  chunkText: string;
+  section: string;
 }
 
 export interface Source {

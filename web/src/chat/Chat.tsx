@@ -4,6 +4,8 @@ import { lazy, type ReactNode, Suspense, useCallback, useEffect, useMemo, useRef
 import { ApiError } from "../api/http";
 import { PAGE, readTurns, session } from "../api/queries";
 import type { Assistant } from "../api/types";
+import { Arriving } from "../files/Arriving";
+import { aboutOf, begun } from "../files/scope";
 import { t } from "../i18n";
 import { again, ask, pickUp, stop } from "../live/asking";
 import { get, useLiveTurns } from "../live/store";
@@ -28,8 +30,10 @@ export function Chat({ courseId }: { courseId: number | null }) {
   const send = useCallback(
     (text: string) => {
       const id = courseId ?? Date.now();
-      ask({ courseId: id, text, assistantId: assistant?._id ?? null });
-      if (courseId === null) void navigate({ to: "/chat/$courseId", params: { courseId: String(id) } });
+      ask({ courseId: id, text, assistantId: assistant?._id ?? null, documentId: aboutOf(courseId)?.id ?? null });
+      if (courseId !== null) return;
+      begun(id);
+      void navigate({ to: "/chat/$courseId", params: { courseId: String(id) } });
     },
     [courseId, navigate, assistant],
   );
@@ -55,6 +59,7 @@ export function Chat({ courseId }: { courseId: number | null }) {
         views={views}
       />
       <div className="composer-dock">
+        <Arriving courseId={courseId} />
         <Composer
           answering={running !== undefined}
           draftKey={`${person}.${courseId ?? "new"}`}

@@ -21,6 +21,8 @@ export interface Question {
   courseId: number;
   text: string;
   assistantId?: string | null;
+  /** The only document that is to be searched. */
+  documentId?: string | null;
 }
 
 type Ended = (turn: LiveTurn) => void;
@@ -210,6 +212,7 @@ function body(question: Question, args: Record<string, unknown>): unknown {
       ...args,
       selectedCourse: { course_id: question.courseId },
       ...(question.assistantId ? { assistantId: question.assistantId } : {}),
+      ...(question.documentId ? { selectedUploadIds: [question.documentId] } : {}),
       userISODate: new Date().toISOString(),
       userTimezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     },

@@ -1,19 +1,11 @@
 import { t } from "../i18n";
-import type { Deletion } from "./deleting";
 
 /** Says what is being deleted, and takes it back. */
-export function Deleted({ deletion, onUndo }: { deletion: Deletion; onUndo: () => void }) {
+export function Deleted({ name, onUndo }: { name: string; onUndo: () => void }) {
   return (
     <div className="toast" role="status">
-      <span>{t("shell.deleted", { name: deletion.course.course_name || t("shell.untitled") })}</span>
-      <button
-        className="small-button"
-        onClick={() => {
-          deletion.undo();
-          onUndo();
-        }}
-        type="button"
-      >
+      <span>{t("shell.deleted", { name })}</span>
+      <button className="small-button" onClick={onUndo} type="button">
         {t("shell.undo")}
       </button>
     </div>

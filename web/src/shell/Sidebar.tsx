@@ -139,7 +139,15 @@ function List({ wanted, onDone }: { wanted: string; onDone: () => void }) {
           </section>
         ))}
       </div>
-      {gone && <Deleted deletion={gone} onUndo={() => setGone(null)} />}
+      {gone && (
+        <Deleted
+          name={gone.course.course_name || t("shell.untitled")}
+          onUndo={() => {
+            gone.undo();
+            setGone(null);
+          }}
+        />
+      )}
     </>
   );
 }

@@ -5,6 +5,8 @@ import { json } from "../api/http";
 import { session } from "../api/queries";
 import type { Membership } from "../api/types";
 import { t } from "../i18n";
+import { forgetAbout } from "../files/scope";
+import { forgetAll } from "../files/uploads";
 import { leave } from "../live/asking";
 import { Icon } from "../ui/icons";
 import { useFirstItem } from "../ui/menu";
@@ -20,6 +22,8 @@ export default function TwinMenu({ current, open }: { current: string; open: Mem
     await json(`/api/user/userInstitutionSwitch/${membershipId}`, { method: "POST" });
     // What runs goes on at the server, and is found again by coming back.
     leave();
+    forgetAll();
+    forgetAbout();
     tell({ type: "moved" });
     await router.navigate({ to: "/" });
     await queries.invalidateQueries(session);

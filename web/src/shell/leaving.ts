@@ -3,6 +3,8 @@
 import type { Register } from "@tanstack/react-router";
 import { client, session, signOut } from "../api/queries";
 import { dropAll } from "../chat/drafts";
+import { forgetAbout } from "../files/scope";
+import { forgetAll } from "../files/uploads";
 import { leave } from "../live/asking";
 import { close } from "../live/socket";
 import { tell } from "./tabs";
@@ -28,6 +30,8 @@ export function signedOut(router: Router): void {
 
 async function forget(router: Router, search: { ended?: boolean; next?: string }): Promise<void> {
   leave();
+  forgetAll();
+  forgetAbout();
   client.clear();
   client.setQueryData(session.queryKey, { profile: null, csrfToken: null, expires: null, challenge: null });
   await router.navigate({ to: "/signin", search });

@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect, useRef } from "react";
+import { type ReactNode, useLayoutEffect, useRef } from "react";
 import { t } from "../i18n";
 import { Icon } from "./icons";
 
@@ -6,7 +6,8 @@ import { Icon } from "./icons";
 export function Dialog(props: { label: string; className?: string; onClose: () => void; children: ReactNode }) {
   const { label, className = "dialog", onClose, children } = props;
   const element = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // Closed before it is taken out of the page, or the focus would not go back to where it came from.
+  useLayoutEffect(() => {
     const shown = element.current;
     shown?.showModal();
     return () => shown?.close();

@@ -33,6 +33,9 @@ class Session(Shape):
         default=None, serialization_alias="csrfToken", description="To be sent as `x-csrf-token` with every change."
     )
     expires: int | None = Field(default=None, description="Epoch milliseconds.")
+    max_file_bytes: int | None = Field(
+        default=None, serialization_alias="maxFileBytes", description="The largest file that can be brought."
+    )
     challenge: ChallengeShape | None = Field(
         default=None, description="What signing in still takes; `/api/session/verify` takes the code."
     )
@@ -76,7 +79,8 @@ async def read_session(request: Request) -> Session:
         return Session()
     profile = render.profile(await services.profiles.get(held.caller))
     csrf_token = services.auth.page_key(held.caller.session_id)
-    return Session(profile=profile, csrf_token=csrf_token, expires=held.expires)
+    most = services.edge.upload_file_max_bytes
+    return Session(profile=profile, csrf_token=csrf_token, expires=held.expires, max_file_bytes=most)
 
 
 @ROUTER.post("/api/session/refresh", summary="Stay signed in on the page", responses=failures(401, 403, 429))
@@ -109,5 +113,8 @@ async def _kept(request: Request, response: Response, signed: Opened) -> Session
     held = await auth.hold(signed.token)
     page_session.keep(request, response, signed)
     return Session(
-        profile=render.profile(signed.profile), csrf_token=auth.page_key(held.caller.session_id), expires=signed.expires
+        profile=render.profile(signed.profile),
+        csrf_token=auth.page_key(held.caller.session_id),
+        expires=signed.expires,
+        max_file_bytes=services_of(request).edge.upload_file_max_bytes,
     )
