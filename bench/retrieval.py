@@ -129,7 +129,7 @@ def _rankings(
     documents = {chunk.chunk_id: chunk.document_id for chunk in chunks}
     if model is not None:
         chunks = [IndexedChunk(*_fields(chunk), vector=known[chunk.text]) for chunk in chunks]
-    step = VaultIndex(dimensions=model.dimensions if model else 0).step(dict.fromkeys(documents.values(), ""))
+    step = VaultIndex().step(dict.fromkeys(documents.values(), ""))
     index = step.finished(chunks)
     found: list[list[str]] = []
     for question in asked:

@@ -34,6 +34,7 @@ from twinspeak.app.reading import limits_of, sizes_of
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.ids import new_id
 from twinspeak.domain.vault import Document, Shelf, VaultQuery
+from twinspeak.knowledge.embedding import Always, Local
 from twinspeak.knowledge.embedding.minilm import MiniLm, model_folder
 from twinspeak.knowledge.pipeline import Means, Pipeline
 from twinspeak.knowledge.reading import FileReader
@@ -116,7 +117,6 @@ class Dice:
     """Stands for an embedding model: vectors of the right size that cost nothing to make."""
 
     name = MODEL
-    dimensions = DIMENSIONS
 
     def __init__(self) -> None:
         """The same vectors each time."""
@@ -238,7 +238,11 @@ async def _asked(
     how, dice, writer = way
     db = Database.open(url)
     try:
-        retriever = VaultRetriever(db, embedder=dice, most_chunks=10 * (size.passages + size.vaults * size.each))
+        retriever = VaultRetriever(
+            db,
+            embedders=Always(Local(dice) if dice else None),
+            most_chunks=10 * (size.passages + size.vaults * size.each),
+        )
 
         async def ask(owner: str) -> float:
             query = VaultQuery(owner, None, writer.question(), FOUND)

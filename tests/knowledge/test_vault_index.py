@@ -77,7 +77,7 @@ def test_legs_are_fused_by_their_places() -> None:
         IndexedChunk("sense", "c", "big cat", vector=unit(1.0, 0.0)),
         IndexedChunk("old", "d", "another model's", vector=b"\0" * 12),
     ]
-    index = VaultIndex(dimensions=2).step(dict.fromkeys("abcd", "")).finished(chunks)
+    index = VaultIndex().step(dict.fromkeys("abcd", "")).finished(chunks)
     asked = Asked("lion", unit(1.0, 0.0))
     found = search([index], asked)
     assert [one.chunk_id for one in found.fused] == ["both", "words", "sense"]
@@ -89,6 +89,8 @@ def test_legs_are_fused_by_their_places() -> None:
     strict = msgspec.structs.replace(asked, lexical_floor=0.9, least_cosine=0.9)
     assert [one.chunk_id for one in search([index], strict).fused] == ["words", "sense"]
     assert [one.chunk_id for one in search([index], Asked("lion")).fused] == ["words", "both"]
+    longer = msgspec.structs.replace(asked, vector=unit(1.0, 0.0, 0.0))
+    assert [one.chunk_id for one in search([index], longer).fused] == ["words", "both"]
 
 
 def test_fusing_nothing() -> None:

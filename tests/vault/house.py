@@ -19,6 +19,7 @@ import msgspec
 from tests.faces import Answer, Face, ask
 from tests.organisation import Org, organisation
 from tests.world import world
+from twinspeak.app.embedding import open_embedders
 from twinspeak.app.ingesting import worker_of
 from twinspeak.app.reading import limits_of, sizes_of
 from twinspeak.domain.clock import now_ms
@@ -155,5 +156,6 @@ async def house(folder: Path, **changes: Any) -> AsyncGenerator[House]:
     async with world(folder, **changes) as here:
         org = await organisation(here)
         settings = here.server.settings
-        reader = PlainReader(limits_of(settings), sizes_of(settings))
-        yield House(org, worker_of(settings, here.server.ground.db, reader))
+        db, reader = here.server.ground.db, PlainReader(limits_of(settings), sizes_of(settings))
+        async with open_embedders(settings, db, here.server.ground.secrets) as embedders:
+            yield House(org, worker_of(settings, db, embedders, reader))

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import structlog
 from starlette.types import ASGIApp
 
+from twinspeak.app.embedding import open_embedders
 from twinspeak.app.faces import Core, Faces, Signing, build, public_url_of
 from twinspeak.app.ingesting import Keeper, files_of
 from twinspeak.app.mcp import ways_of
 from twinspeak.app.models import keys_of, open_models
 from twinspeak.app.offline import Ground
-from twinspeak.app.reading import embedder
 from twinspeak.app.tools import WaysOut, tools_of
 from twinspeak.app.writing import ModelWriter
 from twinspeak.domain.clock import now_ms
@@ -87,7 +87,8 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
         signing = _signing(settings, ground, mailer)
         auth, data = signing.auth, signing.data
         resolver = _resolver(settings, ground, models, limits)
-        retriever = VaultRetriever(ground.db, embedder=embedder())
+        embedders = await stack.enter_async_context(open_embedders(settings, ground.db, ground.secrets))
+        retriever = VaultRetriever(ground.db, embedders=embedders)
         tools = await tools_of(settings, ground, retriever, WaysOut(client, fetcher, ways_of(settings, ground, stack)))
         moderation = Moderation(ground.db, _judge(settings, client))
         ports = TurnPorts(
@@ -107,7 +108,7 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
         core = Core(
             ground=ground, signing=signing, limits=limits, turns=turns, store=store, resolver=resolver, models=models,
             tools=tools, moderation=moderation, metrics=metrics, watchdog=watchdog, mailer=mailer, fetcher=fetcher,
-            files=files_of(settings), keeper=keeper, retriever=retriever,
+            files=files_of(settings), keeper=keeper, retriever=retriever, embedders=embedders,
         )
         # fmt: on
         faces, chores = build(settings, core), (Erasure(ground.db).once, Budgets(ground.db, mailer).once)

@@ -16,6 +16,7 @@ from twinspeak.egress.mail import Mailer
 from twinspeak.engine.registry import TurnRegistry
 from twinspeak.engine.replay import log_of
 from twinspeak.identity.oidc import OidcClient
+from twinspeak.knowledge.embedding import Embedders
 from twinspeak.knowledge.retrieve import VaultRetriever
 from twinspeak.persistence.files import LocalFiles
 from twinspeak.providers.own import Served
@@ -111,6 +112,7 @@ class Core:
     files: LocalFiles
     keeper: Keeper
     retriever: VaultRetriever
+    embedders: Embedders
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,7 @@ def _services(settings: Settings, core: Core, hub: Hub, audience: Audience) -> S
         moderation=core.moderation,
         transcripts=Transcripts(db),
         memories=Memories(db),
-        passages=Passages(db, core.retriever),
+        passages=Passages(db, core.retriever, core.embedders),
         vaults=vaults,
         folders=Folders(db, vaults),
         addresses=Addresses(db, vaults, core.files, core.fetcher, core.keeper.nudge),

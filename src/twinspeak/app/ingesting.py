@@ -16,15 +16,18 @@ from pathlib import Path
 
 import structlog
 
-from twinspeak.app.reading import embedder, limits_of, sizes_of
+from twinspeak.app.embedding import open_embedders
+from twinspeak.app.reading import limits_of, sizes_of
 from twinspeak.domain.errors import CodedError, OperatorError
 from twinspeak.domain.vault import Quotas
+from twinspeak.knowledge.embedding import Embedders
 from twinspeak.knowledge.pipeline import Means, Pipeline
 from twinspeak.knowledge.reading import FileReader, Reader
 from twinspeak.knowledge.worker import Worker
 from twinspeak.persistence import jobs, migrations
 from twinspeak.persistence.db import Database
 from twinspeak.persistence.files import LocalFiles
+from twinspeak.persistence.secrets import open_box
 from twinspeak.settings import Settings
 from twinspeak.telemetry import logs
 
@@ -56,7 +59,7 @@ def quotas_of(settings: Settings) -> Quotas:
     )
 
 
-def worker_of(settings: Settings, db: Database, reader: Reader | None = None) -> Worker:
+def worker_of(settings: Settings, db: Database, embedders: Embedders, reader: Reader | None = None) -> Worker:
     """Return a worker on a database; without a `reader` each file is read in a process of its own."""
     means = Means(
         db=db,
@@ -64,7 +67,7 @@ def worker_of(settings: Settings, db: Database, reader: Reader | None = None) ->
         reader=reader or FileReader(limits_of(settings), sizes_of(settings)),
         quotas=quotas_of(settings),
         beat_s=min(1.0, settings.ingest_lease_s / 4),
-        embedder=embedder(),
+        embedders=embedders,
     )
     return Worker(db, Pipeline(means), lease_s=settings.ingest_lease_s)
 
@@ -101,8 +104,9 @@ async def _work(settings: Settings, db: Database, *, follows_stdin: bool) -> Non
         # The server holds the other end: it is gone when this one ends, however it went.
         reader = asyncio.StreamReader()
         await loop.connect_read_pipe(lambda: _Until(reader, stop), sys.stdin)
-    worker = worker_of(settings, db)
-    async with asyncio.TaskGroup() as group:
+    box = open_box(settings.data_dir, settings.secrets_key.get_secret_value() if settings.secrets_key else None)
+    async with open_embedders(settings, db, box) as embedders, asyncio.TaskGroup() as group:
+        worker = worker_of(settings, db, embedders)
         running = group.create_task(
             worker.run(stop.is_set, idle_s=settings.ingest_idle_s if follows_stdin else None), name="worker"
         )

@@ -2,15 +2,7 @@
 
 from twinspeak.knowledge.chunk import Sizes
 from twinspeak.knowledge.document import Limits
-from twinspeak.knowledge.embedding import Embedder
-from twinspeak.knowledge.embedding.minilm import MiniLm, model_folder
 from twinspeak.settings import Settings
-
-
-def embedder() -> Embedder | None:
-    """Return the embedding model that is installed; None: vaults are searched by words alone."""
-    folder = model_folder()
-    return MiniLm(folder) if folder else None
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -12,6 +12,9 @@ from twinspeak.domain.credits import OWN_KEY, Price
 CONVERSATION = "conversationModel"
 """The use of a model that answers questions: the only one that turns look for."""
 
+EMBEDDINGS = "embeddingsModel"
+"""The use of a model that makes vectors of texts: a twin's newest active one of it searches its vault by sense."""
+
 OPENAI = "openai_cli"
 ANTHROPIC = "anthropic_cli"
 GEMINI = "google_genai_cli"
@@ -20,6 +23,9 @@ XAI = "xai_cli"
 BEDROCK = "bedrock_cli"
 LIBRARIES = (OPENAI, ANTHROPIC, GEMINI, MISTRAL, XAI, BEDROCK)
 """`client_library`: how a model is spoken to (runtime-content 9.1)."""
+
+EMBEDDING_LIBRARIES = (OPENAI, MISTRAL)
+"""How models for vectors are spoken to: the others have no such wire, or another one."""
 
 STREAM, TOOLS, VISION = "stream", "tools", "vision"
 IMAGE, PDFS = "image", "pdf"

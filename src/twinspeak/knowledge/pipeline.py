@@ -31,7 +31,7 @@ from twinspeak.domain.vault import (
     Trouble,
 )
 from twinspeak.domain.vault_errors import IngestionFailed, VaultFull
-from twinspeak.knowledge.embedding import Embedder
+from twinspeak.knowledge.embedding import Embedders
 from twinspeak.knowledge.reading import MemberFile, Reader, Source
 from twinspeak.persistence import jobs
 from twinspeak.persistence.db import Database, Tx
@@ -60,7 +60,7 @@ class _Lost(Exception):
 
 
 class Means(msgspec.Struct, frozen=True):
-    """What a pipeline works with. Without an `embedder`, words alone are searched.
+    """What a pipeline works with. Without `embedders`, words alone are searched.
 
     `beat_s` is how often a lease is renewed, and progress told.
     """
@@ -69,7 +69,7 @@ class Means(msgspec.Struct, frozen=True):
     files: Files
     reader: Reader
     quotas: Quotas = Quotas()
-    embedder: Embedder | None = None
+    embedders: Embedders | None = None
     beat_s: float = 1.0
 
 
@@ -82,7 +82,7 @@ class Pipeline:
         self._files = means.files
         self._reader = means.reader
         self._quotas = means.quotas
-        self._embedder = means.embedder
+        self._embedders = means.embedders
         self._beat_s = means.beat_s
         self._reached = 0.0
         self._steps: Mapping[str, Step] = {
@@ -311,16 +311,21 @@ class Pipeline:
         await self._commit(job, store)
 
     async def _embed(self, job: Job, document: Document) -> None:
-        """Make a vector of each passage, a batch a transaction; without a model there is nothing to do."""
-        embedder = self._embedder
+        """Make a vector of each passage, a batch a transaction; without a model there is nothing to do.
+
+        The model's name comes first, with what another one left dropped: a document has vectors of one model.
+        """
+        embedder = await self._embedders.of(document.institution_id) if self._embedders else None
         if embedder is None:
             await self._enter(job, document, Phase.FINALIZE, embeddings_model="")
             return
+        if document.embeddings_model != embedder.name:
+            await self._commit(job, lambda tx: _begin_vectors(tx, document, embedder.name))
         done = 0
         most = _EMBEDDED_AT_ONCE
         while batch := await self._db.read(lambda tx: documents.without_vector(tx, document.id, limit=most)):
             texts = [f"{section}\n{text}" if section else text for _, section, text in batch]
-            vectors = await asyncio.to_thread(embedder.embed, texts)
+            vectors = await embedder.embed(texts)
             pairs = [(row[0], vector) for row, vector in zip(batch, vectors, strict=True)]
             await self._commit(job, lambda tx, p=pairs: documents.set_vectors(tx, p))
             done += len(batch)
@@ -338,6 +343,11 @@ class Pipeline:
 
         await self._commit(job, store)
         await asyncio.to_thread(self._files.remove, document.id, EXTRACTED)
+
+
+def _begin_vectors(tx: Tx, document: Document, model: str) -> None:
+    documents.drop_vectors(tx, document.id)
+    documents.change(tx, _there(tx, document), embeddings_model=model)
 
 
 def _there(tx: Tx, document: Document) -> Document:

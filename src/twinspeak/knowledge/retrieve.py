@@ -13,11 +13,13 @@ from collections.abc import Mapping, Sequence
 from weakref import WeakValueDictionary
 
 import msgspec
+import structlog
 
 from twinspeak.domain.clock import now_ms
+from twinspeak.domain.errors import ServiceError
 from twinspeak.domain.turn import Passage, TurnPlan
 from twinspeak.domain.vault import Shelf, VaultQuery, shelves_of
-from twinspeak.knowledge.embedding import Embedder
+from twinspeak.knowledge.embedding import Embedder, Embedders
 from twinspeak.knowledge.index.vault import DENSE, Asked, IndexedChunk, Step, VaultIndex, search
 from twinspeak.knowledge.packing import packed
 from twinspeak.persistence.db import Database, Tx
@@ -32,8 +34,13 @@ LEAST_COSINE = 0.25
 
 _ATTEMPTS = 4
 """How often a search looks again because a shelf changed meanwhile; then it takes the shelf as it was."""
+SENSE_S = 5.0
+"""How long a search waits for the vector of its question."""
 _MORE = 3
 """Hits looked at for each passage wanted: some are the same text, or neighbours that become one passage."""
+
+
+_log = structlog.get_logger(__name__)
 
 
 class _Held(msgspec.Struct, frozen=True):
@@ -41,6 +48,10 @@ class _Held(msgspec.Struct, frozen=True):
 
     version: int
     index: VaultIndex
+
+
+_Key = tuple[str, str]
+"""An embedding model and a shelf."""
 
 
 class _Stale(msgspec.Struct, frozen=True):
@@ -55,13 +66,13 @@ class VaultRetriever:
     `most_chunks` bounds memory (0.5 to 2 kB a chunk): over it, the indices used longest ago are dropped.
     """
 
-    def __init__(self, db: Database, *, embedder: Embedder | None = None, most_chunks: int = 200_000) -> None:
-        """Start with no index; each is made when first asked for. `embedder` None: by words alone."""
+    def __init__(self, db: Database, *, embedders: Embedders | None = None, most_chunks: int = 200_000) -> None:
+        """Start with no index; each is made when first asked for. `embedders` None: by words alone."""
         self._db = db
-        self._embedder = embedder
+        self._embedders = embedders
         self._most_chunks = most_chunks
-        self._held: OrderedDict[str, _Held] = OrderedDict()
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._held: OrderedDict[_Key, _Held] = OrderedDict()
+        self._locks: WeakValueDictionary[_Key, asyncio.Lock] = WeakValueDictionary()
         self._hits: Counter[str] = Counter()
 
     async def search(self, plan: TurnPlan, query: str, *, limit: int) -> list[Passage]:
@@ -92,34 +103,46 @@ class VaultRetriever:
 
     async def find(self, query: VaultQuery) -> Finding:
         """Return the passages themselves, best first. Raises Overloaded."""
-        mine = dict(self._held)
-        asked = await self._asked(query)
+        model, vector = await self._sense(query)
+        mine = {key: held for (of, key), held in self._held.items() if of == model}
+        asked = Asked(
+            query.text, vector, query.limit, query.documents, lexical_floor=RELATIVE_FLOOR, least_cosine=LEAST_COSINE
+        )
         for left in reversed(range(_ATTEMPTS)):
             known, patient = mine, left == 0
             result = await self._db.read(lambda tx, k=known, p=patient: _search(tx, (query, asked), k, stale_too=p))
             if not isinstance(result, _Stale):
-                self._touch(query)
+                self._touch(query, model)
                 return result
             for shelf in result.shelves:
-                mine[shelf.key] = await self._refresh(shelf)
+                mine[shelf.key] = await self._refresh(shelf, model)
         return Finding()
 
-    async def _asked(self, query: VaultQuery) -> Asked:
-        """Return the question with its vector, where there is a model for it."""
-        vector = b""
-        if self._embedder is not None and query.text.strip():
-            (vector,) = await asyncio.to_thread(self._embedder.embed, [query.text])
-        return Asked(
-            query.text, vector, query.limit, query.documents, lexical_floor=RELATIVE_FLOOR, least_cosine=LEAST_COSINE
-        )
+    async def _sense(self, query: VaultQuery) -> tuple[str, bytes]:
+        """Return the name of the model that serves the twin, and the question's vector by it.
 
-    async def _refresh(self, shelf: Shelf) -> _Held:
-        """Return an index of a shelf as it is now, made by whichever turn comes first."""
-        key = shelf.key
+        Both empty where there is no model. One that does not answer in time costs this search its sense, no more.
+        """
+        if self._embedders is None:
+            return "", b""
+        embedder: Embedder | None = None
+        try:
+            async with asyncio.timeout(SENSE_S):
+                embedder = await self._embedders.of(query.institution_id)
+                if embedder is None or not query.text.strip():
+                    return embedder.name if embedder else "", b""
+                return embedder.name, (await embedder.embed([query.text]))[0]
+        except (TimeoutError, ServiceError) as error:
+            _log.warning("searched by words alone", error=type(error).__name__, institution=query.institution_id)
+            return embedder.name if embedder else "", b""
+
+    async def _refresh(self, shelf: Shelf, model: str) -> _Held:
+        """Return an index of a shelf as it is now, with vectors by a model, made by whichever turn comes first."""
+        key = (model, shelf.key)
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
             known = self._held.get(key)
-            loaded = await self._db.read(lambda tx: _load(tx, shelf, known, self._embedder))
+            loaded = await self._db.read(lambda tx: _load(tx, shelf, known, model))
             if loaded is None and known is not None:
                 return known
             version, step, chunks = loaded or (0, VaultIndex().step({}), [])
@@ -127,12 +150,12 @@ class VaultRetriever:
             self._keep(key, held)
             return held
 
-    def _touch(self, query: VaultQuery) -> None:
+    def _touch(self, query: VaultQuery, model: str) -> None:
         for shelf in shelves_of(query.user_id, query.institution_id):
-            if shelf.key in self._held:
-                self._held.move_to_end(shelf.key)
+            if (model, shelf.key) in self._held:
+                self._held.move_to_end((model, shelf.key))
 
-    def _keep(self, key: str, held: _Held) -> None:
+    def _keep(self, key: _Key, held: _Held) -> None:
         self._held[key] = held
         self._held.move_to_end(key)
         total = sum(len(other.index) for other in self._held.values())
@@ -141,18 +164,16 @@ class VaultRetriever:
             total -= len(dropped.index)
 
 
-def _load(
-    tx: Tx, shelf: Shelf, known: _Held | None, embedder: Embedder | None
-) -> tuple[int, Step, list[IndexedChunk]] | None:
+def _load(tx: Tx, shelf: Shelf, known: _Held | None, model: str) -> tuple[int, Step, list[IndexedChunk]] | None:
     """Read what of a shelf is not in the index that is `known`; None when that is of the version that the shelf has."""
     version = shelves.versions(tx, [shelf]).get(shelf.key, 0)
     if known is not None and version == known.version:
         return None
-    index = known.index if known is not None else VaultIndex(dimensions=embedder.dimensions if embedder else 0)
+    index = known.index if known is not None else VaultIndex()
     revisions = shelves.revisions(tx, shelf)
     step = index.step(revisions)
     only = None if len(step.wanted) == len(revisions) else step.wanted
-    rows = shelves.passages(tx, shelf, embedder.name if embedder else "", only)
+    rows = shelves.passages(tx, shelf, model, only)
     return (
         version,
         step,

@@ -34,7 +34,13 @@ Fault = dict[str, str]
 
 def faults_of(record: AiModel, secrets: OwnSecrets, guard: Guard) -> list[Fault]:
     """Return everything that is wrong, as `details.fields` of a ValidationFailed."""
-    found = (*_texts(record), *_access(record, secrets, guard), *_headers(secrets.headers), *_numbers(record))
+    found = (
+        *_texts(record),
+        *_use(record),
+        *_access(record, secrets, guard),
+        *_headers(secrets.headers),
+        *_numbers(record),
+    )
     return [{"field": name, "message": message} for name, message in found]
 
 
@@ -43,8 +49,6 @@ def _texts(record: AiModel) -> Iterator[tuple[str, str]]:
         yield "name", f"must have 1 to {MAX_NAME} printable characters, and no blanks around them"
     if len(record.wire_name) > MAX_NAME or not record.wire_name.isprintable():
         yield "modelId", f"must have at most {MAX_NAME} printable characters"
-    if not _USE.fullmatch(record.model_use):
-        yield "model_use", "must be a word such as conversationModel"
     if len(record.description) > MAX_TEXT:
         yield "description", f"must have at most {MAX_TEXT} characters"
     picture = record.picture_url
@@ -58,6 +62,13 @@ def _texts(record: AiModel) -> Iterator[tuple[str, str]]:
     for name, known in switches:
         if set(getattr(record, name)) - set(known):
             yield name, f"may hold {', '.join(known)}"
+
+
+def _use(record: AiModel) -> Iterator[tuple[str, str]]:
+    if not _USE.fullmatch(record.model_use):
+        yield "model_use", "must be a word such as conversationModel"
+    if record.model_use == ai_models.EMBEDDINGS and record.library not in ai_models.EMBEDDING_LIBRARIES:
+        yield "client_library", f"must be {' or '.join(ai_models.EMBEDDING_LIBRARIES)} for this use"
 
 
 def _access(record: AiModel, secrets: OwnSecrets, guard: Guard) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ import msgspec
 
 from twinspeak.domain.caller import Caller
 from twinspeak.domain.clock import monotonic
-from twinspeak.domain.errors import Conflict, InvalidId, NotFound
+from twinspeak.domain.errors import Conflict, InvalidId, NotFound, ServiceError
 from twinspeak.domain.ids import parse_id
 from twinspeak.domain.vault import Document, VaultQuery
 from twinspeak.persistence.db import Database, Tx
@@ -29,6 +29,36 @@ class Finder(Protocol):
     async def find(self, query: VaultQuery) -> Finding:
         """Return passages, best first. Raises Overloaded."""
         ...
+
+
+class EmbeddingModel(Protocol):
+    """A model that makes vectors, as far as people are told of it."""
+
+    @property
+    def name(self) -> str:
+        """Return what the vectors are stored under."""
+        ...
+
+    @property
+    def provider(self) -> str:
+        """Return who makes them."""
+        ...
+
+
+class EmbeddingModels(Protocol):
+    """Which model makes whose vectors now."""
+
+    async def of(self, institution_id: str | None) -> EmbeddingModel | None:
+        """Return a twin's, or that of people's own vaults. Raises ServiceError."""
+        ...
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """A document's passages, and the model that would make their vectors now: (name, provider)."""
+
+    document: Document
+    chunks: list[StoredChunk]
+    current: tuple[str, str] | None
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -69,19 +99,25 @@ class Standing(msgspec.Struct, frozen=True):
 class Passages:
     """One for the whole server."""
 
-    def __init__(self, db: Database, finder: Finder) -> None:
+    def __init__(self, db: Database, finder: Finder, models: EmbeddingModels) -> None:
         """Keep the parts."""
         self._db = db
         self._finder = finder
+        self._models = models
 
-    async def list(self, caller: Caller, upload: str) -> tuple[Document, list[StoredChunk]]:
+    async def list(self, caller: Caller, upload: str) -> Listed:
         """Return a document's first 1,000 passages. Raises InvalidId and NotFound."""
 
         def read(tx: Tx) -> tuple[Document, list[StoredChunk]]:
             found = rights.read(tx, caller, upload, param="upload")
             return found, documents.list_chunks(tx, found.id, limit=MOST_LISTED)
 
-        return await self._db.read(read)
+        document, chunks = await self._db.read(read)
+        try:
+            now = await self._models.of(document.institution_id)
+        except ServiceError:
+            now = None  # there is one, which cannot be asked: nobody's passages are kept back for that
+        return Listed(document, chunks, (now.name, now.provider) if now else None)
 
     async def standing(self, caller: Caller, document_ids: Sequence[str]) -> dict[str, Standing]:
         """Return which of some documents a caller may read now, by id."""

@@ -4,9 +4,10 @@ Documents are the unit: a changed one goes and comes again. Small parts are merg
 made anew, so that a search never asks more than a few.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import msgspec
 
@@ -39,9 +40,11 @@ class IndexedChunk(msgspec.Struct, frozen=True, gc=False):
 class _Part:
     """Some documents, indexed together. `gone` are those that no longer count."""
 
-    def __init__(self, chunks: Sequence[IndexedChunk], dimensions: int) -> None:
+    def __init__(self, chunks: Sequence[IndexedChunk]) -> None:
         self.lexical = LexicalIndex(Entry(chunk.chunk_id, chunk.text, chunk.section, chunk.name) for chunk in chunks)
         vectors = {chunk.chunk_id: chunk.vector for chunk in chunks}
+        lengths = Counter(len(vector) for vector in vectors.values() if vector)
+        dimensions = lengths.most_common(1)[0][0] // 4 if lengths else 0
         self.dense = DenseIndex(self.lexical.chunk_ids, vectors, dimensions) if dimensions else None
         self.spans: dict[str, tuple[int, int]] = {}
         at = 0
@@ -78,13 +81,10 @@ class _Part:
 
 
 class VaultIndex:
-    """Immutable: `step` begins the next one. `dimensions` 0: there is no embedding model."""
+    """Immutable: `step` begins the next one."""
 
-    def __init__(
-        self, *, dimensions: int = 0, parts: tuple[_Part, ...] = (), revisions: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, *, parts: tuple[_Part, ...] = (), revisions: Mapping[str, str] | None = None) -> None:
         """Begin with an empty vault."""
-        self._dimensions = dimensions
         self.parts = parts
         self._revisions = revisions or {}
 
@@ -99,7 +99,7 @@ class VaultIndex:
         parts = [part.dropping(changed) if changed & part.spans.keys() else part for part in self.parts]
         kept, again = _sorted_out(parts, coming=len(fresh))
         wanted = [key for part in again for key in part.spans if key not in part.gone] + fresh
-        return Step(tuple(kept), tuple(wanted), dict(revisions), self._dimensions)
+        return Step(tuple(kept), tuple(wanted), dict(revisions))
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -108,13 +108,12 @@ class Step(msgspec.Struct, frozen=True):
     kept: tuple[Any, ...]
     wanted: tuple[str, ...]
     revisions: dict[str, str]
-    dimensions: int
 
     def finished(self, chunks: Sequence[IndexedChunk]) -> VaultIndex:
         """Return the next index; `chunks` are those of the wanted documents, all of one document together."""
-        fresh = (_Part(chunks, self.dimensions),) if chunks else ()
+        fresh = (_Part(chunks),) if chunks else ()
         parts = tuple(part for part in (*self.kept, *fresh) if len(part))
-        return VaultIndex(dimensions=self.dimensions, parts=parts, revisions=self.revisions)
+        return VaultIndex(parts=parts, revisions=self.revisions)
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -152,7 +151,9 @@ def search(indices: Sequence[VaultIndex], asked: Asked) -> Ranked:
     legs = {LEXICAL: [hit.chunk_id for hit in lexical]}
     scores = {hit.chunk_id: hit.score for hit in lexical}
     took = {LEXICAL: (monotonic() - began) * 1000}
-    dense = [(part.dense, mask) for part, mask in zip(parts, masks, strict=True) if part.dense is not None]
+    # Of one model all vectors are of one length, unless its server was changed: what is of another is of another model.
+    size = len(asked.vector) // 4
+    dense = [(part.dense, mask) for part, mask in zip(parts, masks, strict=True) if _has(part.dense, size)]
     if asked.vector and dense:
         began = monotonic()
         near = nearest(
@@ -168,6 +169,10 @@ def search(indices: Sequence[VaultIndex], asked: Asked) -> Ranked:
     began = monotonic()
     fused = fuse(legs, limit=asked.limit)
     return Ranked(fused, scores, took, (monotonic() - began) * 1000)
+
+
+def _has(index: DenseIndex | None, dimensions: int) -> TypeGuard[DenseIndex]:
+    return index is not None and index.matrix.shape[1] == dimensions
 
 
 def _sorted_out(parts: Sequence[_Part], *, coming: int) -> tuple[list[_Part], list[_Part]]:

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy import Row, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from twinspeak.domain.ai_models import CONVERSATION, AiModel, OwnSecrets
+from twinspeak.domain.ai_models import CONVERSATION, EMBEDDINGS, AiModel, OwnSecrets
 from twinspeak.domain.caller import Scope
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.credits import Price
@@ -32,6 +32,12 @@ _BY_ID = ScopedStatement(_THERE.where(ai_models.c.id == bindparam("model")))
 _COUNT = ScopedStatement(select(func.count()).select_from(ai_models).where(ai_models.c.status != "deleted"))
 _SEALED = ScopedStatement(
     _THERE.add_columns(ai_models.c.api_key, ai_models.c.headers).where(ai_models.c.id == bindparam("model"))
+)
+_EMBEDDING = ScopedStatement(
+    select(ai_models.c.id)
+    .where(ai_models.c.model_use == EMBEDDINGS, ai_models.c.status == "active")
+    .order_by(ai_models.c.created.desc(), ai_models.c.id.desc())
+    .limit(1)
 )
 _EVERY_SECRET = ScopedStatement(select(ai_models.c.id, ai_models.c.api_key, ai_models.c.headers))
 _words = msgspec.json.Decoder(tuple[str, ...])
@@ -105,6 +111,12 @@ def opened(tx: Tx, box: SecretBox, model_id: str) -> tuple[AiModel, OwnSecrets] 
     key = box.decrypt(row.api_key, context=_context("api_key", model_id)) if row.api_key else ""
     headers = box.decrypt(row.headers, context=_context("headers", model_id)) if row.headers else "{}"
     return _from_row(row), OwnSecrets(api_key=key, headers=_headers.decode(headers))
+
+
+def embedding(tx: Tx, scope: Scope, box: SecretBox) -> tuple[AiModel, OwnSecrets] | None:
+    """Return the record that makes the vectors of a twin's vault, with its keys. Raises SecretUnreadable."""
+    model_id = tx.scoped(scope, _EMBEDDING, {}).scalar()
+    return None if model_id is None else opened(tx, box, model_id)
 
 
 def seal_again(tx: Tx, box: SecretBox) -> int:

@@ -74,7 +74,9 @@ class _Fields(BaseModel):
     model_id: Line | None = Field(
         default=None, alias="modelId", description="What the model's server calls it, where that is not its name."
     )
-    model_use: Line | None = Field(default=None, description="Only `conversationModel` answers questions.")
+    model_use: Line | None = Field(
+        default=None, description="`conversationModel` answers questions, `embeddingsModel` makes vectors of the vault."
+    )
     description: Line | None = None
     client_library: Line | None = Field(default=None, description=f"One of {', '.join(LIBRARIES)}.")
     api_url: Line | None = Field(

@@ -54,7 +54,7 @@ class EmbeddingModel(Shape):
     """A model that makes vectors."""
 
     name: str
-    provider: str
+    provider: str = Field(description="Empty where it is not known any more.", examples=["openai_cli"])
 
 
 class Chunks(Shape):
@@ -65,7 +65,12 @@ class Chunks(Shape):
     embedding_model: EmbeddingModel | None = Field(
         serialization_alias="embeddingModel", description="What made the vectors of this document; null: it has none."
     )
-    current_embedding_model: EmbeddingModel | None = Field(serialization_alias="currentEmbeddingModel")
+    current_embedding_model: EmbeddingModel | None = Field(
+        serialization_alias="currentEmbeddingModel", description="What would make them now; null: there is none."
+    )
+    drifted: bool = Field(
+        description="The two differ, so that this document is searched by words alone: reprocess it with `embed`."
+    )
     chunk_max_chars: int = Field(serialization_alias="chunkMaxChars")
 
 
@@ -177,8 +182,8 @@ class FoundText(BaseModel):
 @ROUTER.post("/api/user/embeddings", summary="List a document's passages", responses=failures(400, 404))
 async def list_chunks(request: Request, caller: SignedIn, wanted: OfUpload) -> Chunks:
     """Return what a document was cut into."""
-    document, found = await services_of(request).passages.list(caller, wanted.upload)
-    made_by = document.embeddings_model
+    found = await services_of(request).passages.list(caller, wanted.upload)
+    document, now, made_by = found.document, found.current, found.document.embeddings_model
     return Chunks(
         data=[
             Chunk(
@@ -192,10 +197,13 @@ async def list_chunks(request: Request, caller: SignedIn, wanted: OfUpload) -> C
                 created=iso(document.created),
                 usage=0,
             )
-            for one in found
+            for one in found.chunks
         ],
-        embedding_model=EmbeddingModel(name=made_by, provider="local") if made_by else None,
-        current_embedding_model=None,
+        embedding_model=EmbeddingModel(name=made_by, provider=now[1] if now and now[0] == made_by else "")
+        if made_by
+        else None,
+        current_embedding_model=EmbeddingModel(name=now[0], provider=now[1]) if now else None,
+        drifted=(now[0] if now else "") != made_by and document.indexed,
         chunk_max_chars=CHUNK_CHARS,
     )
 
