@@ -41,7 +41,7 @@ def test_the_table_says_what_is_met_in_the_order_of_rows():
     assert "[1.30 - 1.60]" in rows[0]
     assert "MISSED" in rows[1]
     assert "2 FAULTS" in rows[3]
-    assert rows[4].endswith("(not yet)")
+    assert rows[4].endswith("python -m bench.history")
     assert text.endswith("1 of 3 targets met; missed: row 10, row 2")
 
 
