@@ -103,6 +103,7 @@ uv_options = --quiet --universal --python-version 3.11 --generate-hashes --no-he
 
 clean: ## remove what make made (the environment, caches); never data
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist tests/conformance/node_modules
+	rm -rf tests/mcp/node_modules
 	rm -rf web/node_modules $(bundle)
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -216,6 +216,8 @@ GET /api/admin/mcpserver/{turn}                         403 404 403 404 404 404
 PUT /api/admin/mcpserver/{turn}                         403 404 403 404 404 404
 DELETE /api/admin/mcpserver/{turn}                      403 404 403 404 404 404
 POST /api/admin/mcpserver/{turn}/test                   403 404 403 404 404 404
+POST /api/admin/institution/{twin}/mcpSecret            403 404 403 404 200 200
+POST /api/mcp                                           200 200 200 200 200 200
 GET /api/test/health                                    public
 GET /healthz                                            public
 GET /readyz                                             public

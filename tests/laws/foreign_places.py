@@ -231,6 +231,7 @@ PLACES: dict[str, dict[str, str]] = {
     "PUT /api/admin/mcpserver/{id}": {"path id": "mcp"},
     "DELETE /api/admin/mcpserver/{id}": {"path id": "mcp"},
     "POST /api/admin/mcpserver/{id}/test": {"path id": "mcp"},
+    "POST /api/admin/institution/{id}/mcpSecret": {"path id": "twin"},
     "POST /api/admin/ssoProviders": {"body institution": "twin"},
     "POST /api/admin/ssoProvider": {"body institution": "twin"},
     "GET /api/admin/ssoProvider/{id}": {"path id": "provider"},

@@ -73,6 +73,7 @@ BODIES: dict[str, Any] = {
     "PUT /api/admin/tool/{turn}": {"status": "active"},
     "POST /api/admin/mcpserver": {"institution": "{twin}", "name": "Mine", "server_url": "https://mcp.example.org/"},
     "PUT /api/admin/mcpserver/{turn}": {"description": "X"},
+    "POST /api/mcp": {"jsonrpc": "2.0", "id": 1, "method": "ping"},
     "POST /api/admin/user": {"email": "new-{mail}", "institution": "{twin}"},
     "PUT /api/admin/user/{user}": {"fname": "X"},
     "PUT /api/admin/users/bulk-status": {"ids": ["{user}"], "status": "active"},

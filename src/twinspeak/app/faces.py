@@ -36,6 +36,7 @@ from twinspeak.services.data_rights import DataRights
 from twinspeak.services.histories import Histories
 from twinspeak.services.joining import Joining
 from twinspeak.services.launches import Launches
+from twinspeak.services.mcp_access import McpAccess
 from twinspeak.services.mcp_servers import McpServers
 from twinspeak.services.members import Members
 from twinspeak.services.memory import Memories
@@ -66,8 +67,10 @@ from twinspeak.transports.audience import Audience
 from twinspeak.transports.http import application
 from twinspeak.transports.http.cors import AllowedOrigins
 from twinspeak.transports.http.routes import router
+from twinspeak.transports.mcp_server import routes as mcp_face
 from twinspeak.transports.openai import routes as openai_face
 from twinspeak.transports.rest import qanda
+from twinspeak.transports.rest.vault_reading import SEARCH_RULE
 from twinspeak.transports.services import Edge, People, Services, Streaming
 from twinspeak.transports.socketio.asgi import SocketFace, SocketLimits
 from twinspeak.transports.socketio.events import Events
@@ -147,7 +150,7 @@ def build(settings: Settings, core: Core) -> Faces:
     allowed = AllowedOrigins(settings.cors_origins, services.origins.allowed)
     sockets = SocketFace(events, Greeter(allowed), _socket_limits(settings))
     page = pages.mount(router("The chat page", public=True), bundle.load())
-    routers = (qanda.ROUTER, sse_face.ROUTER, openai_face.ROUTER, page)
+    routers = (qanda.ROUTER, sse_face.ROUTER, openai_face.ROUTER, mcp_face.ROUTER, page)
     asgi = application.build(services, routers, allowed=allowed, sockets=sockets)
     return Faces(asgi=asgi, hub=hub, vaults=services.vaults, close_sockets=sockets.close_all)
 
@@ -186,6 +189,7 @@ def _services(settings: Settings, core: Core, hub: Hub, audience: Audience) -> S
         origins=Origins(db),
         tools=core.tools.records,
         mcp_servers=McpServers(db, core.ground.secrets, core.tools.mcp, guard_of(settings), core.limits),
+        mcp=McpAccess(db, core.retriever, core.limits, SEARCH_RULE),
         metrics=core.metrics,
         watchdog=core.watchdog,
         database=db.ping,

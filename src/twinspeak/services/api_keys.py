@@ -26,7 +26,11 @@ from twinspeak.services.audit import Target
 from twinspeak.services.auth import Auth, Device, SignedIn, live_caller
 
 PREFIX = "pria_"
-SCOPES = {"ask": "/api/ai/", "user": "/api/user/", "admin": "/api/admin/"}
+SCOPES: dict[str, str | tuple[str, ...]] = {
+    "ask": ("/api/ai/", "/api/mcp"),
+    "user": "/api/user/",
+    "admin": "/api/admin/",
+}
 """What a scope opens: every route under a path. Keys, sessions and the account itself take a session."""
 MAX_KEYS = 20
 NEVER_MS = 4_102_444_800_000

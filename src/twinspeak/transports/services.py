@@ -30,6 +30,7 @@ from twinspeak.services.data_rights import DataRights
 from twinspeak.services.histories import Histories
 from twinspeak.services.joining import Joining
 from twinspeak.services.launches import Launches
+from twinspeak.services.mcp_access import McpAccess
 from twinspeak.services.mcp_servers import McpServers
 from twinspeak.services.members import Members
 from twinspeak.services.memory import Memories
@@ -205,6 +206,7 @@ class Services:
     origins: Origins
     tools: ToolRecords
     mcp_servers: McpServers
+    mcp: McpAccess
     metrics: Metrics
     watchdog: Watchdog
     database: Callable[[], Awaitable[bool]]

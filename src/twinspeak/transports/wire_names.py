@@ -129,6 +129,13 @@ FINISH_FILTERED: Final = "content_filter"
 ROLE_ASSISTANT: Final = "assistant"
 ROLE_USER: Final = "user"
 
+# -- MCP (reference content 5.7) --------------------------------------------------------------------------------------
+
+SEARCH_INSTANCE_RAG: Final = "search-instance-rag"
+API_RT_DOCS: Final = "api-rt-docs"
+API_ADMIN_DOCS: Final = "api-admin-docs"
+ASK_TWIN: Final = "ask-twin"
+
 # -- health -----------------------------------------------------------------------------------------------------------
 
 

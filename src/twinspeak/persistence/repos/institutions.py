@@ -60,6 +60,12 @@ def by_public_id(tx: Tx, public_id: str) -> Institution | None:
     return from_row(tx.first(_BY_PUBLIC_ID, {"public": public_id}))
 
 
+def by_mcp_secret(tx: Tx, secret_hash: str) -> Institution | None:
+    """Return the active twin that has MCP switched on and this secret."""
+    wanted = (institutions.c.mcp_secret == secret_hash, institutions.c.mcp_enabled.is_(True))
+    return from_row(tx.first(select(*COLUMNS).where(institutions.c.status == "active", *wanted)))
+
+
 def card(tx: Tx, institution_id: str) -> InstitutionCard | None:
     """Return what profiles show of a twin of any status."""
     row = tx.first(select(*_CARD).where(institutions.c.id == institution_id))

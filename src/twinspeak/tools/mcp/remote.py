@@ -23,7 +23,7 @@ from twinspeak.tools import policy
 from twinspeak.tools.mcp import client
 from twinspeak.tools.mcp.client import ListedTool, Result, Server
 from twinspeak.tools.mcp.http import Progress, Unavailable
-from twinspeak.tools.registry import CallContext, Rules, always
+from twinspeak.tools.registry import CallContext, Rules
 
 ICON = "plug"
 CALL_S = 60.0
@@ -54,7 +54,7 @@ class RemoteTool:
     def __init__(self, name: str, server: McpServer, listed: ListedTool, held: "_Held") -> None:
         """`name` is what models call it: unique in the turn."""
         self.name = name
-        self.offered = always
+        self.offered = _by_a_person
         self.display = DisplayInfo(icon=ICON, label=label_of(name))
         words = frozenset(re.findall(r"\w+", msgspec.json.encode(listed.schema).decode()))
         self.rules = Rules(
@@ -207,6 +207,11 @@ class _Held:
             self.tools = None
         count = len(self.tools or ())
         self.health = McpHealth(status="error" if error else "ok", checked=now_ms(), tools=count, error=error)
+
+
+def _by_a_person(plan: TurnPlan) -> bool:
+    """Offer nothing to a turn that a model asked for: twins may be one another's servers."""
+    return plan.ask.depth == 0
 
 
 def _leaving(to: str, words: frozenset[str]) -> policy.Check:

@@ -79,6 +79,14 @@ class Moved(Message):
     data: TwinShape
 
 
+class McpSecret(BaseModel):
+    """The twin's secret, shown this once."""
+
+    success: Literal[True] = True
+    secret: str = Field(examples=["tsm_…"])
+    message: str = Field(examples=["Keep the secret: it is not shown again."])
+
+
 class Cloning(BaseModel):
     """What the copy is to be called."""
 
@@ -151,6 +159,16 @@ async def move_institution(request: Request, caller: Edits, institution_id: Id, 
     """Put a twin that you administer into another account that you manage."""
     row = await services_of(request).twins.move(actor_of(request, caller), institution_id, moving.account)
     return Moved(data=twin(row), message="The digital twin is moved.")
+
+
+@ROUTER.post("/api/admin/institution/{id}/mcpSecret", summary="Make a twin's MCP secret anew", responses=failures(404))
+async def renew_mcp_secret(request: Request, caller: Edits, institution_id: Id) -> McpSecret:
+    """Return a new secret for `/api/mcp`, once; the one before ends. It works while `mcpEnabled` is on.
+
+    Needs no body.
+    """
+    secret = await services_of(request).mcp.renew(actor_of(request, caller), institution_id)
+    return McpSecret(secret=secret, message="Keep the secret: it is not shown again.")
 
 
 @OWN_ROUTER.put("/api/user/institution", summary="Change your active twin", responses=failures(404))

@@ -164,6 +164,9 @@ class TwinSettings(OwnSettings):
     tools_disabled: ToolNames | None = Field(
         default=None, alias="toolsDisabled", description="Names or ids of tools that nobody has here."
     )
+    mcp_enabled: bool | None = Field(
+        default=None, alias="mcpEnabled", description="Lets others use the twin with its MCP secret."
+    )
     allow_joining: Literal["disabled", "account", "public"] | None = Field(default=None, alias="allowJoining")
     joining_admin_only: bool | None = Field(
         default=None, alias="joiningAdminOnly", description="Who joins by himself waits for an approval."
