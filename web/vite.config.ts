@@ -4,10 +4,10 @@ import { gzipSync } from "node:zlib";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
 
-const BUNDLE = "../src/twinspeak/web/bundle";
+export const BUNDLE = "../src/twinspeak/web/bundle";
 
 /** Packs what is worth it beside each file, so that the server never has to. */
-function packed(): Plugin {
+export function packed(): Plugin {
   return {
     name: "packed",
     apply: "build",

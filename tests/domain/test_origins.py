@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twinspeak.domain.origins import allows, origin_of
+from twinspeak.domain.origins import allows, origin_of, sources
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,24 @@ def test_any_text_has_an_answer_and_reading_twice_changes_nothing(text: str):
     origin = origin_of(text)
     assert origin is None or origin_of(origin) == origin
     assert not allows(["https://example.org"], text) or origin_of(text) == "https://example.org"
+
+
+@pytest.mark.parametrize(
+    ("entries", "named"),
+    [
+        ([], ()),
+        (["https://b.example/x", "a.example", "http://127.0.0.1:8000"],
+         ("http://127.0.0.1:8000", "https://a.example", "https://b.example")),
+        (["https://[::1]:9000/", "HTTPS://A.Example:443"], ("https://[::1]:9000", "https://a.example")),
+        (["https://a.example", "*"], ("*",)),
+        (["null", "", "https://", "ftp://a.example"], ()),
+        (["https://a;script-src", "https://a,b.example", "https://*.example", "https://a'b", 'https://a"b>'], ()),
+    ],
+)  # fmt: skip
+def test_what_a_policy_names(entries: list[str], named: tuple[str, ...]):
+    assert sources(entries) == named
+
+
+@given(st.lists(st.text(max_size=30), max_size=4))
+def test_no_entry_says_more_than_one_source(entries: list[str]):
+    assert all(not set(one) & set(" ;,'\"<>") for one in sources(entries))

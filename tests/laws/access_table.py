@@ -231,6 +231,10 @@ GET /signin                                             public
 GET /chat/{slug}                                        public
 GET /assets/{slug}                                      public
 GET /favicon.svg                                        public
+GET /embed/{slug}                                       public
+GET /twinspeak.js                                       public
+GET /pria-sdk.js                                        public
+GET /pria-sdk-web.js                                    public
 """
 
 EVENTS = {

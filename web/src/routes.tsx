@@ -1,11 +1,14 @@
 /** The page's addresses. */
 
 import { createRootRoute, createRoute, createRouter, Link, Outlet, redirect } from "@tanstack/react-router";
+import { lazy, Suspense } from "react";
 import { client, session } from "./api/queries";
 import { Chat } from "./chat/Chat";
 import { t, useLanguage } from "./i18n";
 import { Shell } from "./shell/Shell";
 import { SignIn } from "./shell/SignIn";
+
+const Embed = lazy(() => import("./embed/Embed"));
 
 const root = createRootRoute({ component: Root, notFoundComponent: NotFound, errorComponent: Broken });
 
@@ -53,8 +56,21 @@ const conversation = createRoute({
   },
 });
 
+const embed = createRoute({
+  getParentRoute: () => root,
+  path: "/embed/$publicId",
+  component: function EmbedPage() {
+    const { publicId } = embed.useParams();
+    return (
+      <Suspense fallback={null}>
+        <Embed publicId={publicId} />
+      </Suspense>
+    );
+  },
+});
+
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, inside.addChildren([home, conversation])]),
+  routeTree: root.addChildren([signIn, embed, inside.addChildren([home, conversation])]),
   defaultPreload: false,
 });
 

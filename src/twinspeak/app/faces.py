@@ -149,7 +149,7 @@ def build(settings: Settings, core: Core) -> Faces:
     services = _services(settings, core, hub, audience)
     allowed = AllowedOrigins(settings.cors_origins, services.origins.allowed)
     sockets = SocketFace(events, Greeter(allowed), _socket_limits(settings))
-    page = pages.mount(router("The chat page", public=True), bundle.load())
+    page = pages.mount(router("The chat page", public=True), bundle.load(), services.origins.framers)
     routers = (qanda.ROUTER, sse_face.ROUTER, openai_face.ROUTER, mcp_face.ROUTER, page)
     asgi = application.build(services, routers, allowed=allowed, sockets=sockets)
     return Faces(asgi=asgi, hub=hub, vaults=services.vaults, close_sockets=sockets.close_all)

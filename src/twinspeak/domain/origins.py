@@ -1,11 +1,13 @@
 """Web origins: which pages may talk to which twin (contract section 3, CORS)."""
 
+import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 ANY = "*"
 """As an entry: every page. For an operator or a twin that says so; never the default."""
 
+_PLAIN = re.compile(r"https?://[a-z0-9._-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -38,3 +40,16 @@ def allows(entries: Iterable[str], origin: str) -> bool:
         return True
     wanted = origin_of(origin) if "://" in origin else None
     return wanted is not None and any(origin_of(entry) == wanted for entry in named)
+
+
+def sources(entries: Iterable[str]) -> tuple[str, ...]:
+    """Return what a Content-Security-Policy calls the pages that are meant by `entries`; `*` alone for all of them.
+
+    What cannot be said there without a doubt is left out: an entry is an administrator's text, and a policy has commas
+    and semicolons of its own.
+    """
+    named = set(entries)
+    if ANY in named:
+        return (ANY,)
+    found = (origin_of(entry) for entry in named)
+    return tuple(sorted({one for one in found if one is not None and _PLAIN.fullmatch(one)}))

@@ -101,6 +101,10 @@ class Origins(Protocol):
         """Return every active twin's authorized origins; `TWINSPEAK_CORS_ORIGINS` come on top of them."""
         ...
 
+    async def framers(self, public_id: str) -> tuple[str, ...]:
+        """Return the pages that may show a twin in a frame, as a policy names them."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Edge:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -11,6 +12,12 @@ from twinspeak.web.bundle import Bundle, File
 
 ADDRESSES = ("/", "/signin", "/chat/{rest:path}")
 """Where the page is; it finds out by itself what to show there."""
+
+LOADERS = ("/twinspeak.js", "/pria-sdk.js", "/pria-sdk-web.js")
+"""The script by which other sites show a twin, by its own name and by those that documented pages load."""
+
+Framers = Callable[[str], Awaitable[tuple[str, ...]]]
+"""From a twin's public id to the pages that may show it in a frame; none where there is no such twin."""
 
 _FOREVER = "public, max-age=31536000, immutable"
 _READS = ["GET", "HEAD"]
@@ -34,19 +41,31 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def policy(scripts: tuple[str, ...] = (), *, styles: str = "'self'") -> str:
-    """Return the Content-Security-Policy of the page: its own files, its own server, nobody's frame."""
+_REFUSED = f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Twinspeak</title>
+<style>{_STYLE}</style></head><body><main><h1>Twinspeak</h1>
+<p>No other site may show this digital twin. Its administrators list the sites that may.</p></main></body></html>"""
+
+
+def policy(scripts: tuple[str, ...] = (), *, styles: str = "'self'", framers: tuple[str, ...] = ("'none'",)) -> str:
+    """Return the Content-Security-Policy of the page: its own files, its own server, and the frames of `framers`."""
     own = " ".join(("'self'", *scripts))
     return (
         f"default-src 'none'; script-src {own}; style-src {styles}; font-src 'self'; img-src 'self' data:; "
-        "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
+        f"frame-ancestors {' '.join(framers)}"
     )
 
 
-def mount(routes: APIRouter, bundle: Bundle | None) -> APIRouter:
+def mount(routes: APIRouter, bundle: Bundle | None, framers: Framers) -> APIRouter:
     """Add the routes of a bundle, or of the page that says that there is none, to `routes`; return it."""
-    pages = _Pages(bundle) if bundle else _Missing()
-    paths = {**dict.fromkeys(ADDRESSES, pages.page), "/assets/{name}": pages.asset, "/favicon.svg": pages.icon}
+    pages = _Pages(bundle, framers) if bundle else _Missing()
+    paths = {
+        **dict.fromkeys(ADDRESSES, pages.page),
+        **dict.fromkeys(LOADERS, pages.loader),
+        "/embed/{publicId}": pages.embed,
+        "/assets/{name}": pages.asset,
+        "/favicon.svg": pages.icon,
+    }
     for path, handler in paths.items():
         routes.add_api_route(path, handler, methods=_READS, response_class=Response, include_in_schema=False)
     return routes
@@ -58,6 +77,12 @@ class _Missing:
     async def page(self) -> Response:
         return HTMLResponse(_NOT_BUILT, headers={"content-security-policy": policy(styles=_hash(_STYLE))})
 
+    async def embed(self) -> Response:
+        return await self.page()
+
+    async def loader(self) -> Response:
+        return _absent()
+
     async def asset(self) -> Response:
         return _absent()
 
@@ -68,14 +93,30 @@ class _Missing:
 class _Pages:
     """A bundle over HTTP."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, framers: Framers) -> None:
         self._bundle = bundle
+        self._framers = framers
         self._policy = policy(bundle.scripts)
 
     async def page(self, request: Request) -> Response:
         response = _sent(request, self._bundle.index, "no-cache")
         response.headers["content-security-policy"] = self._policy
         return response
+
+    async def embed(self, request: Request) -> Response:
+        """Send the page for a frame of another site, and say in it which sites those are: the frame checks too."""
+        framers = await self._framers(request.path_params["publicId"])
+        if not framers:
+            headers = {"content-security-policy": policy(styles=_hash(_STYLE))}
+            return HTMLResponse(_REFUSED, status_code=404, headers=headers)
+        told = f'<meta name="twinspeak-framers" content="{" ".join(framers)}" />'
+        page = self._bundle.index.content.replace(b"</head>", told.encode() + b"</head>", 1)
+        named = policy(self._bundle.scripts, framers=framers)
+        return HTMLResponse(page, headers={"content-security-policy": named, "cache-control": "no-cache"})
+
+    async def loader(self, request: Request) -> Response:
+        found = self._bundle.files.get(LOADERS[0].removeprefix("/"))
+        return _sent(request, found, "public, max-age=300") if found else _absent()
 
     async def asset(self, request: Request) -> Response:
         found = self._bundle.files.get(f"assets/{request.path_params['name']}")

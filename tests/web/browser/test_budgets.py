@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures(
 
 TO_COMPOSER_KB = 150
 TO_ANSWER_KB = 260
+LOADER_KB = 4
 WORDS = 20_000
 LONGEST_TASK_MS = 200
 """An aim: machines differ, so it is reported and not judged."""
@@ -53,6 +54,14 @@ async def test_at_most_so_much_script_is_loaded(visitor: Visitor):
     tell(f"JavaScript, gzip: {composer:.1f} kB to a usable composer, {answer:.1f} kB through the first answer")
     assert composer <= TO_COMPOSER_KB
     assert answer <= TO_ANSWER_KB
+
+
+async def test_what_other_sites_load_is_small(here: World):
+    async with here.server.http.get("/twinspeak.js") as response:
+        assert response.status == 200
+        weight = len(gzip.compress(await response.read(), 9)) / 1000
+    tell(f"The script that other sites load, gzip: {weight:.1f} kB")
+    assert weight <= LOADER_KB
 
 
 async def test_a_long_conversation_is_measured(visitor: Visitor, here: World):

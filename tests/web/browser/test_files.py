@@ -16,6 +16,7 @@ from tests.web.browser.test_everybody import faults, reach
 from tests.web.browser.test_strangers_text import ATTACKS
 from tests.web.browser.visitor import Visitor
 from tests.world import World
+from twinspeak.app.embedding import open_embedders
 from twinspeak.app.ingesting import worker_of
 from twinspeak.knowledge.worker import Worker
 
@@ -30,7 +31,9 @@ BACKWARDS = "\u202egnp.exe.txt"
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def reader(here: World) -> AsyncGenerator[Worker]:
     """Read what is brought as soon as a test says so."""
-    yield worker_of(here.server.settings, here.server.ground.db)
+    settings, ground = here.server.settings, here.server.ground
+    async with open_embedders(settings, ground.db, ground.secrets) as embedders:
+        yield worker_of(settings, ground.db, embedders)
 
 
 async def read(page: Page, reader: Worker, *names: str) -> None:

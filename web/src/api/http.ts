@@ -1,4 +1,7 @@
-/** Requests to our own server: the cookie says who asks, the CSRF token that this page does. */
+/**
+ * Requests to our own server: the cookie says who asks, the CSRF token that this page does. In a frame of another site
+ * there is no cookie to rely on, and a token says both.
+ */
 
 export class ApiError extends Error {
   readonly code: string;
@@ -34,8 +37,20 @@ export function takeCsrfToken(token: string): void {
   csrfToken = token;
 }
 
-/** What shows with a request that changes something that this page asks for it. */
+let token = "";
+
+/** Speak with a token that this page alone has, and with no cookie; "": by the cookie, as pages of our own do. */
+export function speakFor(given: string): void {
+  token = given;
+}
+
+export function ownToken(): string {
+  return token;
+}
+
+/** What shows with a request who asks, or that this page asks for it. */
 export function proof(method: string): Record<string, string> {
+  if (token) return { "x-access-token": token };
   return method !== "GET" && csrfToken ? { "x-csrf-token": csrfToken } : {};
 }
 
@@ -84,7 +99,7 @@ async function once(path: string, { method = "GET", body, headers = {}, signal, 
     return await fetch(path, {
       method,
       headers: all,
-      credentials: "same-origin",
+      credentials: token ? "omit" : "same-origin",
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       ...(signal ? { signal } : {}),
       ...(lasting ? { keepalive: true } : {}),

@@ -19,8 +19,14 @@ import { merge, type TurnView } from "./view";
 
 const Assistants = lazy(() => import("./Assistants"));
 
+interface ChatProps {
+  courseId: number | null;
+  /** Where to go on with a conversation that has begun; without it, to its own address. */
+  onBegun?: (courseId: number) => void;
+}
+
 /** A conversation; without a number, one that begins with the first question. */
-export function Chat({ courseId }: { courseId: number | null }) {
+export function Chat({ courseId, onBegun }: ChatProps) {
   const navigate = useNavigate();
   const { person, name } = useTwin();
   const [assistant, setAssistant] = useState<Assistant | null>(null);
@@ -33,9 +39,10 @@ export function Chat({ courseId }: { courseId: number | null }) {
       ask({ courseId: id, text, assistantId: assistant?._id ?? null, documentId: aboutOf(courseId)?.id ?? null });
       if (courseId !== null) return;
       begun(id);
-      void navigate({ to: "/chat/$courseId", params: { courseId: String(id) } });
+      if (onBegun) onBegun(id);
+      else void navigate({ to: "/chat/$courseId", params: { courseId: String(id) } });
     },
-    [courseId, navigate, assistant],
+    [courseId, navigate, assistant, onBegun],
   );
   const actions: TurnActions = useMemo(
     () => ({

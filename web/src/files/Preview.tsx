@@ -1,5 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
+import { ownToken } from "../api/http";
 import type { FileRow } from "../api/types";
 import { t } from "../i18n";
 import { Ingestion } from "./Progress";
@@ -18,6 +19,8 @@ interface Props {
 export function Preview({ row, onBack, onAsk }: Props) {
   const { data, isError, isPending } = useQuery(chunks(row._id));
   const name = row.originalname;
+  // A browser opens files by the cookie, and a token in an address would be read by too many.
+  const fileUrl = ownToken() ? "" : row.file_url;
   const back = useRef<HTMLButtonElement>(null);
   useEffect(() => back.current?.focus(), []);
   return (
@@ -34,14 +37,14 @@ export function Preview({ row, onBack, onAsk }: Props) {
             {t("files.ask")}
           </button>
         )}
-        {row.file_url && (
-          <a className="small-button" href={row.file_url} rel="noreferrer" target="_blank">
+        {fileUrl && (
+          <a className="small-button" href={fileUrl} rel="noreferrer" target="_blank">
             {t("files.open")}
           </a>
         )}
       </div>
       <Ingestion row={row} />
-      {PICTURES.has(row.mimetype) && row.file_url && <img alt={name} className="file-picture" src={row.file_url} />}
+      {PICTURES.has(row.mimetype) && fileUrl && <img alt={name} className="file-picture" src={fileUrl} />}
       {isError && <p className="empty">{t("files.previewFailed")}</p>}
       {isPending && (
         <p className="empty" role="status">

@@ -185,6 +185,12 @@ export const de: Catalogue = {
   "files.withoutText": "Darin ist kein Text.",
   "files.notYours": "Nur wer diese Dateien verwaltet, darf sie ändern.",
 
+  "embed.refused": "Dieser digitale Zwilling kann hier gerade nicht gezeigt werden.",
+  "embed.notPublic":
+    "Dieser digitale Zwilling ist für seine Mitglieder: Die Seite, die ihn zeigt, muss sagen, wer kommt.",
+  "embed.notAllowed": "Dieser digitale Zwilling kann auf dieser Seite nicht gezeigt werden.",
+  "embed.open": "Auf seiner eigenen Seite anmelden",
+
   "error.unreachable": "Der Server ist nicht erreichbar.",
   "error.unreachableNext": "Prüfen Sie Ihre Verbindung; Ihre Frage bleibt erhalten.",
   "error.generic": "Etwas ist schiefgegangen.",

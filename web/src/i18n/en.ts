@@ -184,6 +184,11 @@ export const en = {
   "files.withoutText": "There is no text in it.",
   "files.notYours": "Only who administers these files may change them.",
 
+  "embed.refused": "This digital twin cannot be shown here now.",
+  "embed.notPublic": "This digital twin is for its members: the site that shows it must say who comes.",
+  "embed.notAllowed": "This digital twin cannot be shown on this site.",
+  "embed.open": "Sign in on its own page",
+
   "error.unreachable": "The server cannot be reached.",
   "error.unreachableNext": "Check your connection; your question is kept.",
   "error.generic": "Something went wrong.",

@@ -1,6 +1,7 @@
 /** The page's Socket.IO connection: opened with the first need, kept by the library, signed in by the cookie. */
 
 import type { Socket } from "socket.io-client";
+import { ownToken } from "../api/http";
 import type { Frame } from "../api/types";
 import { randomId } from "./ids";
 
@@ -57,7 +58,7 @@ async function connect(): Promise<Socket> {
   const made = io({
     path: "/socket.io/",
     transports: ["websocket", "polling"],
-    auth: { clientId: tab() },
+    auth: () => ({ clientId: tab(), ...(ownToken() ? { token: ownToken() } : {}) }),
     reconnectionDelay: 500,
     reconnectionDelayMax: 8000,
   });

@@ -209,6 +209,9 @@ async def auto_sign_up(request: Request, response: Response, body: AutoSignUp) -
             secure=secure,
             samesite="none" if secure else "lax",
         )
+        if secure:  # kept for each site apart, which is all that most browsers let a frame keep
+            name, value = response.raw_headers[-1]
+            response.raw_headers[-1] = (name, value + b"; Partitioned")
     return render.signed_in(launched.signed)
 
 
