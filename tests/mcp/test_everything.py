@@ -5,12 +5,16 @@ import socket
 from asyncio.subprocess import DEVNULL
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from tests.conformance.node import environment, node_home
 from tests.egress.sites import fetching
+from tests.faces import Face
+from tests.fakes.upstream import text_reply, tool_reply
 from tests.mcp.node import package
+from tests.sqlite import sqlite_world
 from twinspeak.tools.mcp import client
 from twinspeak.tools.mcp.http import Endpoint, HttpServer, Unavailable
 
@@ -69,6 +73,22 @@ async def test_its_tools_are_listed_and_called():
         with pytest.raises(Unavailable, match="too long"):
             await client.call(server, _named(tools, "long"), {"duration": 10, "steps": 2}, timeout_s=0.5)
         await server.close()
+
+
+@pytest.mark.usefixtures("sqlite_file")
+async def test_a_whole_turn_uses_its_tools(tmp_path: Path):
+    async with everything() as port, sqlite_world(tmp_path, egress_allow=("127.0.0.1",)) as world:
+        new = {"name": "Everything", "server_url": f"http://127.0.0.1:{port}/mcp"}
+        status, made = await world.post("/api/admin/mcpserver", new)
+        assert status == 200, made
+        status, tried = await world.post(f"/api/admin/mcpserver/{made['id']}/test")
+        assert (status, "echo" in [tool["name"] for tool in tried["data"]]) == (200, True)
+        world.upstream.script(tool_reply(("Everything__echo", {"message": "hello"})), text_reply("It says hello."))
+        answer = await world.ask(Face.REST, "Say hello to everything.", ragIgnore=True)
+        (call,) = (await world.record(answer.turn_id))["tools"]
+        assert (call["name"], call["success"], "hello" in call["response"]) == ("Everything__echo", True, True)
+        offered = [tool["function"]["name"] for tool in world.upstream.exchanges[-1].json["tools"]]
+        assert len([name for name in offered if name.startswith("Everything__")]) == len(tried["data"])
 
 
 def _named(tools: dict[str, client.ListedTool], *words: str) -> str:
