@@ -353,6 +353,8 @@ async def test_a_place_leads_to_its_twin(org: Org, browser: Browser) -> None:
     }  # fmt: skip
     again = {"name": "Another", "account": org.ids["north"], "ltiContextIds": [f"{SITE}/courses/7"]}
     assert await org.code("POST", "/api/auth/createInstitutionForContextid", again, "super") == "conflict"
+    nameless = {**again, "name": None}
+    assert await org.code("POST", "/api/auth/createInstitutionForContextid", nameless, "super") == "validation_failed"
     gone = f"/api/admin/institution/{made['_id']}"
     await org.good("DELETE", gone, {}, "super")
     _, found = await browser.call("/api/test/url", {"institutionid": made["publicId"]})

@@ -264,6 +264,9 @@ async def test_documented_records_need_no_discovery(org: Org, browser: Browser, 
         "userinfoUrl": f"{issuer}/userinfo",
         "scope": "openid email",
     }
+    for nothing in ("slug", "clientId"):
+        missing = {**record, nothing: None}
+        assert await org.code("POST", "/api/admin/ssoProvider", missing, "manager") == "validation_failed"
     await org.good("POST", "/api/admin/ssoProvider", record, "manager")
     said = await browser.sign_in(await browser.go("fir"), "finn", issuer, email="finn@fir.example")
     status, body = await browser.finish(said)

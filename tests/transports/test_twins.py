@@ -166,6 +166,7 @@ async def test_a_new_twin_is_its_makers(org: Org) -> None:
     await org.person("gil", "oak", account_type="admin", verbs=["institutions.add", "institutions.list"])
     body = {"name": "sapling", "account": org.ids["north"]}
     assert await org.code("POST", "/api/admin/institution", {"name": "x"}, "gil") == "super_required"
+    assert await org.code("POST", "/api/admin/institution", {"name": None}, "super") == "validation_failed"
     assert await org.code("POST", "/api/admin/institution", {**body, "account": org.ids["south"]}, "gil") == "not_found"
     made = (await org.good("POST", "/api/admin/institution", body, "gil"))["data"]
     assert (made["credits"], made["status"], made["allowJoining"]) == (50, "active", "disabled")

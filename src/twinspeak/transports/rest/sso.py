@@ -98,9 +98,9 @@ class NewProvider(ProviderFields):
     )
 
     institution: Annotated[str, StringConstraints(max_length=100)]
-    slug: Annotated[str, StringConstraints(max_length=100)] | None = Field(default=...)
-    client_id: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = Field(
-        default=..., alias=wire.CLIENT_ID
+    slug: Annotated[str, StringConstraints(max_length=100)] = Field()  # pyright: ignore[reportIncompatibleVariableOverride]
+    client_id: Annotated[str, StringConstraints(min_length=1, max_length=500)] = Field(  # pyright: ignore[reportIncompatibleVariableOverride]
+        alias=wire.CLIENT_ID
     )
 
 

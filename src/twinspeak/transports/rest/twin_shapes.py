@@ -197,7 +197,7 @@ class NewTwin(TwinSettings):
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"example": {"name": "Biology", "account": ID}})
 
-    name: Name | None = Field(default=..., description="What administrators call it.")
+    name: Name = Field(description="What administrators call it.")  # pyright: ignore[reportIncompatibleVariableOverride]
     account: Annotated[str, StringConstraints(max_length=100)] | None = None
 
 
