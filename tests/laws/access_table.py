@@ -166,6 +166,7 @@ POST /api/auth/createInstitutionForContextid            403 404 404 404 200 200
 POST /api/admin/institution/{twin}/launchSecret         403 404 403 404 200 200
 DELETE /api/admin/institution/{twin}/launchSecret       403 404 403 404 200 200
 POST /api/session/verify                                public
+POST /api/session/sso                                   public
 GET /api/session                                        public
 POST /api/session/refresh                               401 401 401 401 401 401
 DELETE /api/session                                     401 401 401 401 401 401
@@ -228,6 +229,8 @@ GET /docs                                               public
 GET /docs/admin                                         public
 GET /                                                   public
 GET /signin                                             public
+GET /join                                               public
+GET /approve                                            public
 GET /chat/{slug}                                        public
 GET /assets/{slug}                                      public
 GET /favicon.svg                                        public

@@ -130,6 +130,21 @@ async def test_somebody_new_becomes_a_member(org: Org, browser: Browser, issuer:
     assert (again[0], again[1]["profile"]["_id"]) == (200, profile["_id"])
 
 
+async def test_the_page_gets_a_cookie_and_no_token(org: Org, browser: Browser, issuer: str) -> None:
+    said = await browser.sign_in(await browser.go(), "petra", issuer, email="petra@oak.example")
+    body, address = {"code": said["code"], "state": said["state"]}, f"{org.here.server.url}/api/session/sso"
+    async with browser.http.post(address, json=body, headers={"origin": "https://evil.example"}) as answer:
+        assert (answer.status, (await answer.json())["error"]["code"]) == (403, "origin_not_allowed")
+    own = {"origin": org.here.server.url}
+    async with browser.http.post(address, json=body, headers=own) as answer:
+        signed = await answer.json()
+        assert (answer.status, signed["profile"]["email"]) == (200, "petra@oak.example"), signed
+        assert "token" not in signed
+        assert "httponly" in answer.headers["set-cookie"].lower()
+    async with browser.http.post(address, json=body, headers=own) as answer:
+        assert answer.status == 401
+
+
 async def test_it_asks_as_the_standards_want(org: Org, browser: Browser, issuer: str) -> None:
     query = parse_qs(urlsplit(await browser.go()).query)
     assert query["code_challenge_method"] == ["S256"]

@@ -5,6 +5,7 @@ import { createRoot } from "react-dom/client";
 import { client, session, start as startQueries } from "./api/queries";
 import { start as startLanguage } from "./i18n";
 import { router } from "./routes";
+import { comeBack } from "./shell/comingBack";
 import { signedOut } from "./shell/leaving";
 import "./styles/base.css";
 import "./styles/shell.css";
@@ -14,7 +15,13 @@ import "./styles/turn.css";
 startQueries(() => signedOut(router));
 const root = document.getElementById("root");
 // Both are needed before anything can be shown, and neither needs the other.
-void Promise.all([startLanguage(), client.query(session).catch(() => undefined)]).then(() => {
+void Promise.all([
+  startLanguage(),
+  client
+    .query(session)
+    .catch(() => undefined)
+    .then(comeBack),
+]).then(() => {
   if (!root) return;
   createRoot(root).render(
     <StrictMode>

@@ -1,13 +1,15 @@
 /** The page's addresses. */
 
 import { createRootRoute, createRoute, createRouter, Link, Outlet, redirect } from "@tanstack/react-router";
-import { lazy, Suspense } from "react";
+import { type ComponentType, lazy, Suspense } from "react";
 import { client, session } from "./api/queries";
 import { Chat } from "./chat/Chat";
 import { t, useLanguage } from "./i18n";
 import { Shell } from "./shell/Shell";
 import { SignIn } from "./shell/SignIn";
 
+const Join = lazy(() => import("./shell/links").then(({ Join: page }) => ({ default: page })));
+const Approve = lazy(() => import("./shell/links").then(({ Approve: page }) => ({ default: page })));
 const Embed = lazy(() => import("./embed/Embed"));
 
 const root = createRootRoute({ component: Root, notFoundComponent: NotFound, errorComponent: Broken });
@@ -33,7 +35,7 @@ const inside = createRoute({
   id: "inside",
   beforeLoad: async ({ location }) => {
     if (!(await client.query({ ...session, staleTime: "static" })).profile) {
-      const search = location.pathname === "/" ? {} : { next: location.pathname };
+      const search = location.pathname === "/" ? {} : { next: location.pathname + asked(location.pathname) };
       throw redirect({ to: "/signin", search });
     }
   },
@@ -56,6 +58,13 @@ const conversation = createRoute({
   },
 });
 
+const join = createRoute({ getParentRoute: () => inside, path: "/join", component: () => <Linked Page={Join} /> });
+const approve = createRoute({
+  getParentRoute: () => inside,
+  path: "/approve",
+  component: () => <Linked Page={Approve} />,
+});
+
 const embed = createRoute({
   getParentRoute: () => root,
   path: "/embed/$publicId",
@@ -70,7 +79,7 @@ const embed = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([signIn, embed, inside.addChildren([home, conversation])]),
+  routeTree: root.addChildren([signIn, embed, inside.addChildren([home, conversation, join, approve])]),
   defaultPreload: false,
 });
 
@@ -78,6 +87,11 @@ declare module "@tanstack/react-router" {
   interface Register {
     router: typeof router;
   }
+}
+
+/** What a link that was mailed says beside its path, as it is written: codes may look like numbers. */
+function asked(path: string): string {
+  return path === window.location.pathname ? window.location.search : "";
 }
 
 /** Whether an address leads back into this page, and nowhere else. */
@@ -89,6 +103,14 @@ function Root() {
   // Every text is drawn anew when the language changes.
   const language = useLanguage();
   return <Outlet key={language} />;
+}
+
+function Linked({ Page }: { Page: ComponentType }) {
+  return (
+    <Suspense fallback={null}>
+      <Page />
+    </Suspense>
+  );
 }
 
 function NotFound() {

@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from twinspeak.web.bundle import Bundle, File
 
-ADDRESSES = ("/", "/signin", "/chat/{rest:path}")
+ADDRESSES = ("/", "/signin", "/join", "/approve", "/chat/{rest:path}")
 """Where the page is; it finds out by itself what to show there."""
 
 LOADERS = ("/twinspeak.js", "/pria-sdk.js", "/pria-sdk-web.js")

@@ -85,6 +85,11 @@ export async function verifyCode(challengeId: string, code: string, trustDevice:
   return remember(await json<Session>("/api/session/verify", { method: "POST", body, quiet: true }));
 }
 
+/** Sign in with what an organisation said. Throws ApiError. */
+export async function finishSso(code: string, state: string): Promise<Session> {
+  return remember(await json<Session>("/api/session/sso", { method: "POST", body: { code, state }, quiet: true }));
+}
+
 /** Have another code sent; the challenge before is no longer good. */
 export async function resendCode(challengeId: string): Promise<Challenge> {
   return await json<Challenge>("/api/auth/mfa-resend", { method: "POST", body: { challengeId }, quiet: true });

@@ -9,6 +9,8 @@ export interface Twin {
   picture: string;
   credits: number;
   poolCredits: boolean;
+  /** Who may read what is said here; "" for nobody but the person. */
+  historyNotice: string;
 }
 
 export interface Profile {

@@ -85,7 +85,11 @@ function useTwin(): { person: string; name: string; about: string } {
   const { data } = useQuery(session);
   const profile = data?.profile;
   const twin = profile?.institution;
-  return { person: profile?._id ?? "", name: twin?.ainame || twin?.name || "Twinspeak", about: twin?.about ?? "" };
+  return {
+    person: profile?._id ?? "",
+    name: twin?.ainame || twin?.name || "Twinspeak",
+    about: twin?.about ?? "",
+  };
 }
 
 /** What has been said, what is being said, and whether there is more to read. */
@@ -148,6 +152,7 @@ function Loading() {
 
 function Welcome(props: { assistant: Assistant | null; onChoose: (assistant: Assistant | null) => void }) {
   const { name, about } = useTwin();
+  const notice = useQuery(session).data?.profile?.institution?.historyNotice;
   return (
     <div className="centre welcome">
       <Mark size={52} />
@@ -161,6 +166,11 @@ function Welcome(props: { assistant: Assistant | null; onChoose: (assistant: Ass
       <Suspense fallback={null}>
         <Assistants chosen={props.assistant?._id ?? null} onChoose={props.onChoose} />
       </Suspense>
+      {notice && (
+        <p className="welcome-notice" dir="auto">
+          {notice}
+        </p>
+      )}
     </div>
   );
 }

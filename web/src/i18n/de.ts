@@ -185,6 +185,15 @@ export const de: Catalogue = {
   "files.withoutText": "Darin ist kein Text.",
   "files.notYours": "Nur wer diese Dateien verwaltet, darf sie ändern.",
 
+  "link.invited": "Sie sind zu einem digitalen Zwilling eingeladen.",
+  "link.join": "Beitreten",
+  "link.joined": "Sie sind jetzt Mitglied.",
+  "link.enter": "Mit ihm sprechen",
+  "link.pending": "Sie haben um Beitritt gebeten. Jemand muss dem zustimmen.",
+  "link.asked": "Jemand möchte einem Ihrer digitalen Zwillinge beitreten.",
+  "link.approve": "Aufnehmen",
+  "link.approved": "Die Person ist jetzt Mitglied.",
+
   "embed.refused": "Dieser digitale Zwilling kann hier gerade nicht gezeigt werden.",
   "embed.notPublic":
     "Dieser digitale Zwilling ist für seine Mitglieder: Die Seite, die ihn zeigt, muss sagen, wer kommt.",

@@ -184,6 +184,15 @@ export const en = {
   "files.withoutText": "There is no text in it.",
   "files.notYours": "Only who administers these files may change them.",
 
+  "link.invited": "You are invited to a digital twin.",
+  "link.join": "Join it",
+  "link.joined": "You are a member now.",
+  "link.enter": "Talk to it",
+  "link.pending": "You have asked to join. Somebody must approve that.",
+  "link.asked": "Somebody asks to join a digital twin of yours.",
+  "link.approve": "Let them in",
+  "link.approved": "They are a member now.",
+
   "embed.refused": "This digital twin cannot be shown here now.",
   "embed.notPublic": "This digital twin is for its members: the site that shows it must say who comes.",
   "embed.notAllowed": "This digital twin cannot be shown on this site.",

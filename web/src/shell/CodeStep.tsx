@@ -4,6 +4,7 @@ import { client, resendCode, session, verifyCode } from "../api/queries";
 import type { Challenge } from "../api/types";
 import { t } from "../i18n";
 import { Mark } from "../ui/icons";
+import { go } from "./going";
 import { said } from "./refusal";
 
 /** The second step at sign-in. */
@@ -32,7 +33,7 @@ export function CodeStep({ challenge, next, leave }: { challenge: Challenge; nex
     event.preventDefault();
     await attempt(async () => {
       client.setQueryData(session.queryKey, await verifyCode(current.challengeId, code, trust));
-      await navigate({ to: next });
+      await go(navigate, next);
     });
   }
   async function again(): Promise<void> {

@@ -5,6 +5,8 @@ import type { Challenge } from "../api/types";
 import { t } from "../i18n";
 import { Icon, Mark } from "../ui/icons";
 import { CodeStep } from "./CodeStep";
+import { whyNot } from "./comingBack";
+import { go } from "./going";
 import { said } from "./refusal";
 
 export function SignIn({ next, ended }: { next: string; ended: boolean }) {
@@ -13,7 +15,7 @@ export function SignIn({ next, ended }: { next: string; ended: boolean }) {
   const [password, setPassword] = useState("");
   const [shown, setShown] = useState(false);
   const [busy, setBusy] = useState(false);
-  const [error, setError] = useState("");
+  const [error, setError] = useState(whyNot);
   const [challenge, setChallenge] = useState<Challenge | null>(null);
   const field = useRef<HTMLInputElement>(null);
   const [emailId, passwordId, errorId] = [useId(), useId(), useId()];
@@ -30,7 +32,7 @@ export function SignIn({ next, ended }: { next: string; ended: boolean }) {
         return;
       }
       client.setQueryData(session.queryKey, opened);
-      await navigate({ to: next });
+      await go(navigate, next);
     } catch (failure) {
       setError(said(failure));
       setBusy(false);

@@ -19,6 +19,7 @@ from twinspeak.transports.http.schemas import failures
 from twinspeak.transports.rest import render
 from twinspeak.transports.rest.auth import ChallengeShape, Confirmation, Credentials, challenge_shape, checked
 from twinspeak.transports.rest.shapes import ProfileShape, Shape
+from twinspeak.transports.rest.sso import Callback, came_back
 from twinspeak.transports.rest.two_steps import AnswerBody, answered
 
 ROUTER = router("The chat page")
@@ -63,6 +64,19 @@ async def verify_session(request: Request, response: Response, body: AnswerBody)
     if not from_own_page(request, proven=True):
         raise OriginNotAllowed
     return await _kept(request, response, (await answered(request, response, body)).signed)
+
+
+@ROUTER.post(
+    "/api/session/sso",
+    summary="Come back to the page from an organisation",
+    responses=failures(401, 403, 429),
+    dependencies=[PUBLIC],
+)
+async def sso_session(request: Request, response: Response, back: Callback) -> Session:
+    """Finish signing in through an organisation, in the browser that began. Only a page of this server may ask."""
+    if not from_own_page(request, proven=True):
+        raise OriginNotAllowed
+    return await _kept(request, response, await came_back(request, back))
 
 
 @ROUTER.get("/api/session", summary="Who is signed in on the page", dependencies=[PUBLIC])

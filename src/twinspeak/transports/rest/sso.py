@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from twinspeak.domain.caller import Caller
 from twinspeak.domain.clock import iso
 from twinspeak.domain.sso import Provider
+from twinspeak.services.auth import SignedIn as Opened
 from twinspeak.services.rate_limits import AUTH, CODES, address_key
 from twinspeak.services.sso_providers import MASK, ProviderChanges
 from twinspeak.transports import wire_names as wire
@@ -192,10 +193,14 @@ async def sso_begin(request: Request, slug: Annotated[str, Path(max_length=100)]
 @ROUTER.post("/api/auth/sso_callback", summary="Finish signing in through an organisation", dependencies=[PUBLIC])
 async def sso_callback(request: Request, back: Callback) -> SignedInShape:
     """Exchange what the provider said for an access token, in the browser that began; once."""
+    return render.signed_in(await came_back(request, back))
+
+
+async def came_back(request: Request, back: Callback) -> Opened:
+    """Return the session of somebody whom a provider sent back here. Raises as `Sso.finish` does."""
     browser = request.cookies.get(wire.SSO_COOKIE, "")
     with rate.failures_only(request, address_key(client_ip(request)), CODES):
-        signed = await services_of(request).sso.finish(back.code, back.state, browser, device_of(request))
-    return render.signed_in(signed)
+        return await services_of(request).sso.finish(back.code, back.state, browser, device_of(request))
 
 
 @ADMIN_ROUTER.post("/api/admin/ssoProviders", summary="List sign-in providers", responses=failures(400))
