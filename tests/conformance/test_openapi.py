@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 import pytest_asyncio
 
+from tests import databases
 from tests.fakes.upstream import text_reply
 from tests.organisation import Org, organisation
 from tests.world import UNBOUNDED, world
@@ -61,7 +62,9 @@ def unlimited(org: Org) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS)
 async def test_routes_answer_as_documented(org: Org, document: str, who: str | None) -> None:
     unlimited(org)
-    code, said = await judged(org, document, who, EXAMPLES)
+    # PostgreSQL has other SQL, not other routes: one example of each is enough of it here.
+    examples = EXAMPLES if databases.kind() == databases.SQLITE else 1
+    code, said = await judged(org, document, who, examples)
     assert code == 0, said[-20_000:]
 
 

@@ -270,7 +270,7 @@ def _look_up(tx: Tx, ask: Ask, default_model: str) -> _Found:
 
 def _tool_grants(tx: Tx, scope: Scope, twin: Institution | None) -> ToolGrants:
     servers = mcp_servers.active(tx, scope) if twin else ()
-    off = frozenset(twin.tools_disabled if twin else ())
+    off = frozenset(tool_records.names_of(tx, twin.tools_disabled) if twin and twin.tools_disabled else ())
     return ToolGrants(off=off, records=tool_records.edited(tx), servers=servers)
 
 

@@ -181,7 +181,7 @@ def granted(plan: TurnPlan, tools: Iterable[AnyTool]) -> list[AnyTool]:
     found: list[AnyTool] = []
     for tool in tools:
         record = grants.records.get(tool.name)
-        off = tool.name in grants.off or (record is not None and (record.id in grants.off or not record.usable))
+        off = tool.name in grants.off or (record is not None and not record.usable)
         if not off and (chosen is None or tool.name in chosen) and tool.offered(plan):
             found.append(tool)
     return found

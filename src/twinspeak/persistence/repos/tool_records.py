@@ -1,10 +1,10 @@
 """What administrators say of this server's tools: one record for each."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, bindparam, func, insert, select, update
 
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.ids import new_id
@@ -15,6 +15,7 @@ from twinspeak.persistence.tool_tables import tools
 _COLUMNS = [tools.c[name] for name in ToolRecord.__struct_fields__]
 _THERE = select(*_COLUMNS)
 _EDITED = _THERE.where(tools.c.updated != tools.c.created)
+_NAMES = select(tools.c.name).where(tools.c.id.in_(bindparam("ids", expanding=True)))
 _JSON = ("arguments", "categories")
 _words = msgspec.json.Decoder(tuple[str, ...])
 
@@ -31,6 +32,11 @@ def ensure(tx: Tx, names: Iterable[str]) -> None:
 def edited(tx: Tx) -> dict[str, ToolRecord]:
     """Return the records that say something, deleted ones too, by name."""
     return {record.name: record for record in map(_record, tx.all(_EDITED))}
+
+
+def names_of(tx: Tx, said: Sequence[str]) -> set[str]:
+    """Return names of tools that are said by name or by a record's id; a word that is neither stays as it is."""
+    return {*said, *(row.name for row in tx.all(_NAMES, {"ids": list(said)}))}
 
 
 def by_id(tx: Tx, tool_id: str) -> ToolRecord | None:
