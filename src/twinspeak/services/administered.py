@@ -4,12 +4,20 @@ import msgspec
 
 from twinspeak.domain.access import Verb
 from twinspeak.domain.caller import Caller
-from twinspeak.domain.errors import CallerError, EntitlementMissing, InvalidId, NotFound, SuperRequired
+from twinspeak.domain.errors import (
+    CallerError,
+    EntitlementMissing,
+    InvalidId,
+    NotFound,
+    SuperRequired,
+    ValidationFailed,
+)
 from twinspeak.domain.ids import parse_id
 from twinspeak.domain.people import User
 from twinspeak.persistence.db import Tx
 from twinspeak.persistence.repos import people, users
 from twinspeak.services import policy
+from twinspeak.services.passwords import field
 
 MAX_BULK = 500
 
@@ -39,6 +47,17 @@ class NotYourself(CallerError):
     code = "not_yourself"
     status = 409
     default = "You cannot do this to yourself."
+
+
+def twin_within(tx: Tx, caller: Caller, verb: Verb, institution_id: str | None) -> str:
+    """Return the twin named, else the caller's active one, where he holds a verb.
+
+    Raises ValidationFailed (neither is there), and what `policy.require` does.
+    """
+    twin = institution_id or caller.institution_id
+    if not twin:
+        raise ValidationFailed(param="institution", details=field("institution", "is missing"))
+    return policy.require(tx, caller, verb, twin, param="institution")
 
 
 def person_within(tx: Tx, caller: Caller, verb: Verb, user_id: str, *, all_twins: bool = True) -> User:

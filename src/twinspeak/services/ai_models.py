@@ -34,6 +34,7 @@ from twinspeak.persistence.repos import institutions
 from twinspeak.persistence.scope import SYSTEM
 from twinspeak.persistence.secrets import SecretBox, SecretUnreadable
 from twinspeak.services import audit, policy
+from twinspeak.services.administered import twin_within
 from twinspeak.services.model_rules import MASK, faults_of
 from twinspeak.services.passwords import field
 from twinspeak.services.ports import ModelCatalogue, OwnModelCatalogue
@@ -186,10 +187,7 @@ class AiModels:
         caller, model_id, created = by.caller, new_id(), now_ms()
 
         def write(tx: Tx) -> None:
-            twin = institution_id or caller.institution_id
-            if not twin:
-                raise ValidationFailed(param="institution", details=field("institution", "is missing"))
-            twin = policy.require(tx, caller, Verb.AIMODELS_ADD, twin, param="institution")
+            twin = twin_within(tx, caller, Verb.AIMODELS_ADD, institution_id)
             scope = _scope(caller, twin)
             secrets = _merged(OwnSecrets(), changes)
             blank = AiModel(id=model_id, institution_id=twin, name="", created=created)

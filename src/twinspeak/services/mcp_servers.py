@@ -21,6 +21,7 @@ from twinspeak.persistence.repos import mcp_servers as rows
 from twinspeak.persistence.scope import SYSTEM
 from twinspeak.persistence.secrets import SecretBox
 from twinspeak.services import audit, policy
+from twinspeak.services.administered import twin_within
 from twinspeak.services.passwords import field
 from twinspeak.services.rate_limits import RateLimits, Rule
 from twinspeak.services.sso_providers import MASK
@@ -108,10 +109,7 @@ class McpServers:
         caller, server_id, created = by.caller, new_id(), now_ms()
 
         def write(tx: Tx) -> None:
-            twin = institution_id or caller.institution_id
-            if not twin:
-                raise ValidationFailed(param="institution", details=field("institution", "is missing"))
-            twin = policy.require(tx, caller, Verb.INSTITUTIONS_EDIT, twin, param="institution")
+            twin = twin_within(tx, caller, Verb.INSTITUTIONS_EDIT, institution_id)
             blank = McpServer(
                 id=server_id, institution_id=twin, name="", url="", created=created, user_id=caller.user_id
             )
