@@ -33,7 +33,7 @@ async def test_the_newest_records_come_oldest_first(stage: Stage):
     assert await Histories(stage.db).list(caller) == await Histories(stage.db).list(caller, HistoryFilter())
 
 
-async def test_times_are_exclusive(stage: Stage):
+async def test_before_and_after_are_exclusive(stage: Stage):
     stage.person()
     caller = await stage.caller()
     await stage.turn(caller, answer="only")

@@ -240,7 +240,7 @@ def _look_up(tx: Tx, ask: Ask, default_model: str) -> _Found:
     conversation = turns.conversation(tx, scope, course.course_id) if inside else None
     if inside:
         course = placed(tx, scope, course, conversation)
-    assistant = _assistant(tx, ask, caller, conversation)
+    assistant = _with_tool_names(tx, _assistant(tx, ask, caller, conversation))
     exchanges: tuple[Exchange, ...] = ()
     if conversation is not None and ask.messages is None:
         exchanges = recalled(tx, scope, course, most_of(user, assistant), institution)
@@ -319,6 +319,16 @@ def _assistant(tx: Tx, ask: Ask, caller: Caller, conversation: Conversation | No
     if conversation is None or conversation.assistant_id is None:
         return None
     return usable_by(tx, caller, conversation.assistant_id)
+
+
+def _with_tool_names(tx: Tx, assistant: Assistant | None) -> Assistant | None:
+    """Return an assistant whose tools are said by name, where it says them by their records' ids (content 2.1)."""
+    ids = [chosen.tool for chosen in assistant.tools if parse_id(chosen.tool)] if assistant else []
+    if assistant is None or not ids:
+        return assistant
+    names = tool_records.names_by_id(tx, ids)
+    chosen = (msgspec.structs.replace(one, tool=names.get(one.tool, one.tool)) for one in assistant.tools)
+    return msgspec.structs.replace(assistant, tools=tuple(chosen))
 
 
 def _course_name(ask: Ask, course: CourseRef, conversation: Conversation | None) -> str:

@@ -39,9 +39,14 @@ class Conversations:
         """Keep the database."""
         self._db = db
 
-    async def list(self, caller: Caller, place: Place = CURRENT) -> list[Listed]:
-        """Return the conversations of a place, the latest first. Raises InvalidId and NotAMember."""
-        return await self._db.read(lambda tx: conversations.listing(tx, scope_in(tx, caller, place)))
+    async def list(
+        self, caller: Caller, place: Place = CURRENT, *, faces: tuple[str, ...] | None = None
+    ) -> list[Listed]:
+        """Return the conversations of a place, the latest first; `faces` are those whose dialogues count, None for all.
+
+        Raises InvalidId and NotAMember.
+        """
+        return await self._db.read(lambda tx: conversations.listing(tx, scope_in(tx, caller, place), faces))
 
     async def rename(self, caller: Caller, place: Place, course_id: int, name: str) -> int:
         """Rename a conversation; return its records: 0 for a number that is none of the caller's.

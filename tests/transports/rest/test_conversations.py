@@ -71,6 +71,12 @@ async def test_api_is_looked_for_in_the_address_whatever_the_case_and_is_no_patt
     ]
 
 
+async def test_limit_is_100_unless_told_and_the_newest_are_kept(ada: Ada):
+    ada.stage.copies(dict(ada.stage.row_of(await ada.turn())._mapping), 104)
+    data = (await ada.done("histories"))["data"]
+    assert [one["in"]["input"] for one in data] == [f"Question {number}?" for number in range(5, 105)]
+
+
 async def test_history_only_of_older_clients_is_tolerated(ada: Ada):
     await ada.turn(answer="one")
     assert await ada.outputs(historyOnly=True) == ["one"]
@@ -135,6 +141,14 @@ async def test_a_favourite_is_listed_trimmed_until_it_is_none_any_more(ada: Ada)
     await ada.put(kept, favorite=False)
     assert await ada.outputs("favorites") == []
     assert (await ada.record(kept))["favorite_name"] == ""
+
+
+async def test_favourites_are_at_most_1000(ada: Ada):
+    turn_id = await ada.turn()
+    await ada.put(turn_id, favorite=True)
+    ada.stage.copies(dict(ada.stage.row_of(turn_id)._mapping), 1_000)
+    data = (await ada.done("favorites"))["data"]
+    assert (len(data), data[-1]["in"]["input"]) == (1_000, "Question 1000?")
 
 
 @pytest.mark.parametrize("thumb", ["up", "down", ""])

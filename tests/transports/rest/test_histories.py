@@ -21,7 +21,7 @@ async def listed(house: House, header: dict[str, str], body: Any = None) -> list
     return answer.json()["data"]
 
 
-async def test_an_answer_can_be_seen_again(house: House):
+async def test_inputs_and_outputs_are_trimmed_to_200_characters_but_of_a_record_asked_for_by_its_id(house: House):
     _, header = await house.newcomer()
     caller = await house.stage.auth.authenticate(header["x-access-token"])
     question, output = "Why? " * 100, "Because. " * 100
@@ -40,7 +40,7 @@ async def test_without_a_body_everything_is_meant(house: House):
     assert answer.json() == {"success": True, "data": []}
 
 
-async def test_filters(house: House):
+async def test_limit_course_id_search_before_and_after_filter_and_null_or_empty_ones_do_not(house: House):
     _, header = await house.newcomer()
     caller = await house.stage.auth.authenticate(header["x-access-token"])
     ids = [await house.stage.turn(caller, f"Question {n}", f"Answer {n}", course_id=n % 2) for n in range(4)]
@@ -148,7 +148,7 @@ def test_a_record_has_every_documented_field():
     }
 
 
-def test_figures_and_flags():
+def test_usage_counts_tokens_in_and_out_and_created_is_a_date():
     record = shown(a_record(thinking_count=2, stop_reason="length", moderated=True, favorite=True, thumb="up"))
     assert (record["usage"], record["cached"], record["completion"], record["usageEstimated"]) == (15, 4, 5, True)
     assert record["created"] == "2025-06-21T19:05:03.472Z"

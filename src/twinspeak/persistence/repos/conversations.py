@@ -30,14 +30,17 @@ class Listed(msgspec.Struct, frozen=True):
     assistant: Assistant | None
 
 
-def listing(tx: Tx, scope: Scope) -> list[Listed]:
+def listing(tx: Tx, scope: Scope, faces: tuple[str, ...] | None = None) -> list[Listed]:
     """Return the conversations of the scope's user, the latest first; the unassigned bucket is none.
+
+    With `faces`, only what came in by one of them is looked at.
 
     Two plain statements, for a join of the table with its own sums is a plan that PostgreSQL can get very wrong.
     """
     last = func.max(turns.c.created).label("last")
     sums = select(turns.c.course_id, func.count().label("held"), last, func.max(turns.c.number).label("newest"))
-    by_course = sums.where(*_SHOWN, turns.c.course_id != 0).group_by(turns.c.course_id)
+    by_face = () if faces is None else (turns.c.face.in_(faces),)
+    by_course = sums.where(*_SHOWN, turns.c.course_id != 0, *by_face).group_by(turns.c.course_id)
     counted = tx.all(scoped(scope, by_course.order_by(last.desc()).limit(LIST_MAX)))
     newest = select(turns.c.number, turns.c.course_id, turns.c.course_name, turns.c.assistant_id)
     named = tx.all(scoped(scope, newest.where(turns.c.number.in_([row.newest for row in counted]))))

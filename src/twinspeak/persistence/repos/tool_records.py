@@ -15,14 +15,14 @@ from twinspeak.persistence.tool_tables import tools
 _COLUMNS = [tools.c[name] for name in ToolRecord.__struct_fields__]
 _THERE = select(*_COLUMNS)
 _EDITED = _THERE.where(tools.c.updated != tools.c.created)
-_NAMES = select(tools.c.name).where(tools.c.id.in_(bindparam("ids", expanding=True)))
+_NAMES = select(tools.c.id, tools.c.name).where(tools.c.id.in_(bindparam("ids", expanding=True)))
 _JSON = ("arguments", "categories")
 _words = msgspec.json.Decoder(tuple[str, ...])
 
 
 def ensure(tx: Tx, names: Iterable[str]) -> None:
     """Make a record for each tool that has none."""
-    known = {row.name for row in tx.all(select(tools.c.name))}
+    known = {row.name for row in tx.all(select(tools.c.id, tools.c.name))}
     now = now_ms()
     for name in names:
         if name not in known:
@@ -36,7 +36,12 @@ def edited(tx: Tx) -> dict[str, ToolRecord]:
 
 def names_of(tx: Tx, said: Sequence[str]) -> set[str]:
     """Return names of tools that are said by name or by a record's id; a word that is neither stays as it is."""
-    return {*said, *(row.name for row in tx.all(_NAMES, {"ids": list(said)}))}
+    return {*said, *names_by_id(tx, said).values()}
+
+
+def names_by_id(tx: Tx, ids: Sequence[str]) -> dict[str, str]:
+    """Return the names of tools by their records' ids, of those among `ids` that are one."""
+    return {row.id: row.name for row in tx.all(_NAMES, {"ids": list(ids)})}
 
 
 def by_id(tx: Tx, tool_id: str) -> ToolRecord | None:

@@ -157,6 +157,10 @@ class WholeRecordShape(AdminRecordShape):
     """A record whole, and as its owner sees it."""
 
     rag_duration_ms: int | None = Field(serialization_alias="ragDurationMs")
+    n: int = Field(default=1, description="How many answers there are: one.")
+    url: str = Field(default="", description="Empty, as the next two: for clients that read it.")
+    code: str = ""
+    code_language: str = ""
     record: RecordShape
 
 

@@ -12,7 +12,7 @@ from twinspeak.transports import wire_names as wire
 from twinspeak.transports.http.routes import SignedIn, router, services_of
 from twinspeak.transports.http.schemas import failures
 from twinspeak.transports.rest import render
-from twinspeak.transports.rest.places import LARGEST, InPlace
+from twinspeak.transports.rest.places import LARGEST, Address, InPlace
 from twinspeak.transports.rest.shapes import ID, AssistantShape, Shape
 
 ROUTER = router("Conversations", failures=(401, 403))
@@ -34,6 +34,8 @@ Thumb = Annotated[str | None, AfterValidator(_thumb)]
 
 class Which(InPlace):
     """Whose conversations."""
+
+    api: Address = Field(default="", description="A part of the address that was asked, whatever the letter case.")
 
 
 class CourseShape(Shape):
@@ -125,8 +127,12 @@ class Kept(BaseModel):
 
 @ROUTER.post("/api/user/courses", summary="List your conversations")
 async def list_courses(request: Request, caller: SignedIn, which: Annotated[Which | None, Body()] = None) -> Courses:
-    """Return conversations by their last dialogue, the latest first. The unassigned bucket is none."""
-    found = await services_of(request).conversations.list(caller, (which or Which()).place)
+    """Return conversations by their last dialogue, the latest first. The unassigned bucket is none.
+
+    With `api`, only dialogues that came in at such an address are looked at.
+    """
+    which = which or Which()
+    found = await services_of(request).conversations.list(caller, which.place, faces=render.faces_at(which.api))
     return Courses(data=[_course(one) for one in found])
 
 

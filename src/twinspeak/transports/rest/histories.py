@@ -12,7 +12,7 @@ from twinspeak.transports.http.routes import SignedIn, router, services_of
 from twinspeak.transports.http.schemas import failures
 from twinspeak.transports.reply import source
 from twinspeak.transports.rest import render
-from twinspeak.transports.rest.places import LARGEST, InPlace
+from twinspeak.transports.rest.places import LARGEST, Address, InPlace
 from twinspeak.transports.rest.shapes import ID, RecordShape, Shape
 
 ROUTER = router("History", failures=(401, 403))
@@ -25,7 +25,6 @@ CONFIDENTIAL_REST = " (rest is confidential)"
 FAVORITES = 1_000
 """The most favourites that are listed (reference 4.4)."""
 
-Address = Annotated[str, StringConstraints(max_length=200)]
 HistoryId = Annotated[str, Path(description="The record's id: 24 hexadecimal digits.")]
 
 
@@ -62,7 +61,7 @@ class Wanted(InPlace):
             after=self.after,
             history_id=self.history_id,
             search=self.search,
-            faces=faces_at(self.api),
+            faces=render.faces_at(self.api),
         )
 
 
@@ -111,13 +110,6 @@ class Sources(BaseModel):
     sources: list[dict[str, Any]]
 
 
-def faces_at(api: str) -> tuple[str, ...] | None:
-    """Return the faces whose address holds `api`; None for any. No pattern: what looks like one is taken as it is."""
-    if not api:
-        return None
-    return tuple(face for face, address in render.APIS.items() if api.casefold() in address)
-
-
 @ROUTER.post("/api/user/histories", summary="List your dialogues", responses=failures(404))
 async def list_histories(
     request: Request, caller: SignedIn, wanted: Annotated[Wanted | None, Body()] = None
@@ -147,7 +139,7 @@ async def list_favorites(
 ) -> Records:
     """Return favourite dialogues, oldest first, trimmed as lists are: the newest 1,000."""
     wanted = wanted or Favourites()
-    chosen = HistoryFilter(limit=FAVORITES, favorites=True, faces=faces_at(wanted.api))
+    chosen = HistoryFilter(limit=FAVORITES, favorites=True, faces=render.faces_at(wanted.api))
     found = await services_of(request).histories.list(caller, chosen, place=wanted.place)
     return Records(data=_shown(found, whole_texts=False, whole_tools=False))
 

@@ -1,13 +1,15 @@
 """`institution` of requests about one's own conversations: three states (reference 4.3)."""
 
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from twinspeak.services.places import CURRENT, Place
 
 LARGEST = 2**53 - 1
 """What a JavaScript client can count to."""
+Address = Annotated[str, StringConstraints(max_length=200)]
+"""A part of the address that was asked, as a filter (reference 4.1: `api`)."""
 
 
 class InPlace(BaseModel):

@@ -29,6 +29,13 @@ APIS: dict[str, str] = {
 _GOOD = frozenset({TurnState.DONE, TurnState.CANCELLED})
 
 
+def faces_at(api: str) -> tuple[str, ...] | None:
+    """Return the faces whose address holds `api`; None for any. No pattern: what looks like one is taken as it is."""
+    if not api:
+        return None
+    return tuple(face for face, address in APIS.items() if api.casefold() in address)
+
+
 def signed_in(signed: SignedIn) -> shapes.SignedInShape:
     """Render a token and its profile."""
     return shapes.SignedInShape(token=signed.token, profile=profile(signed.profile))
