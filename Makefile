@@ -24,8 +24,8 @@ broken := $(if $(wildcard .venv/pyvenv.cfg),$(shell .venv/bin/python -c '' >/dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help serve page test test-page verify fuzz bench bench-full bench-peers bench-retrieval differential lint lint-rules lint-format \
-	lint-types lint-arrows lint-page fmt lock clean remake
+.PHONY: help serve page test test-page verify fuzz bench bench-full bench-peers bench-retrieval differential \
+	lint lint-rules lint-format lint-types lint-arrows lint-page fmt lock clean remake
 
 help: ## list these targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile

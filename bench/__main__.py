@@ -93,6 +93,8 @@ def _run(scale: Scale, rows: set[str], *, pin: bool, profile: bool) -> tuple[lis
                     remarks.append(f"Profiles: {_shown(tables[0].parent)}")
                 except profiles.NoProfiler as error:
                     remarks.append(f"No profiles: {error}")
+        if not scale.long_rounds and rows & {"1", "2", "3"}:
+            remarks.append("Answers of 2,000 words are measured by `make bench-full`.")
         measure("14", "the wires to models", lambda: wires.run(stage, scale))
     return lines, remarks
 

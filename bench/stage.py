@@ -78,14 +78,9 @@ class Stage:
         return f"http://127.0.0.1:{self.passthrough.port()}"
 
     @cached_property
-    def side_load(self) -> Child:
-        """A second load client, for what goes on beside a measurement."""
-        return self.client()
-
-    @cached_property
-    def third_load(self) -> Child:
-        """Another one."""
-        return self.client()
+    def side_loads(self) -> tuple[Child, Child, Child]:
+        """More load clients, for what goes on beside a measurement."""
+        return self.client(), self.client(), self.client()
 
     def client(self) -> Child:
         """Start a load client."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from secrets import token_hex
 
 import orjson
 
@@ -13,6 +14,8 @@ from bench.load.job import Job
 
 _POLLING = "/socket.io/?EIO=4&transport=polling"
 _PAGE = {"limit": 100}
+_PROSE = ("a teacher keeps what is known about streams, vaults and answers where students find it " * 200).split()
+"""3,000 words, 18 kB."""
 
 
 class RestAsker(Asker):
@@ -57,6 +60,28 @@ class ReadAsker(Asker):
         on_frame()
 
 
+class UploadAsker(Asker):
+    """Puts one document after another into the vault of whoever asks, no two of them alike."""
+
+    async def connect(self) -> None:
+        """Connect."""
+        await self.connected()
+
+    async def ask(self, answer: Answer, check: Check, on_frame: OnFrame) -> None:
+        """Send one document; what is read out of it is read after the answer."""
+        del answer, check
+        http = await self.connected()
+        name = token_hex(8)
+        text = " ".join(f"{word}{name[at % 16 :]}" if at % 9 == 0 else word for at, word in enumerate(_PROSE))
+        head = f'--{name}\r\nContent-Disposition: form-data; name="files"; filename="{name}.txt"\r\n\r\n'
+        headers = {**self.headers, "Content-Type": f"multipart/form-data; boundary={name}"}
+        status = await http.post_form("/api/user/files", f"{head}{text}\r\n--{name}--\r\n".encode(), headers)
+        body = await http.text()
+        if status != 200 or not orjson.loads(body)["files"][0]["success"]:
+            raise AskFailed(f"{status}: {body[:200]!r}")
+        on_frame()
+
+
 class PollingAsker(Asker):
     """A Socket.IO client by polling that polls until it has joined, begins a turn, and polls no more."""
 
@@ -96,6 +121,7 @@ def asker_for(job: Job, index: int) -> Asker:
         "socketio-delta": SocketAsker,
         "rest": RestAsker,
         "histories": ReadAsker,
+        "upload": UploadAsker,
         "get": ReadAsker,
         "polling": PollingAsker,
     }

@@ -62,6 +62,10 @@ class HttpConnection(asyncio.Protocol):
         """Send text, as Engine.IO's polling does; otherwise as `post`."""
         return await self._request("POST", path, text.encode(), {}, None)
 
+    async def post_form(self, path: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Send a form that is laid out already, its `Content-Type` among `headers`; otherwise as `post`."""
+        return await self._request("POST", path, body, headers, None)
+
     async def get(self, path: str, headers: Mapping[str, str], on_body: OnBody | None = None) -> int:
         """Ask; return the status once the head of the answer is there. Raises Gone."""
         return await self._request("GET", path, b"", headers, on_body)
@@ -94,8 +98,9 @@ class HttpConnection(asyncio.Protocol):
         self._kept = []
         self._on_body = on_body or (lambda data, _: self._kept.append(data))
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self._host}", f"Content-Length: {len(body)}"]
+        headers = {"Content-Type": "application/json", **headers}
         lines += [f"{name}: {value}" for name, value in headers.items()]
-        self.transport.write("\r\n".join([*lines, "Content-Type: application/json", "", ""]).encode() + body)
+        self.transport.write("\r\n".join([*lines, "", ""]).encode() + body)
         await self._head
         return self.status
 

@@ -6,9 +6,12 @@ import msgspec
 
 from bench.answers import Answer
 
-Face = Literal["direct", "openai", "sse", "delta", "socketio", "socketio-delta", "polling", "rest", "histories", "get"]
+Face = Literal[
+    "direct", "openai", "sse", "delta", "socketio", "socketio-delta", "polling", "rest", "histories", "upload", "get"
+]
 """`direct` is chat completions at any address: the upstream itself, a pass-through, another proxy. `rest` is the whole
-reply at once, `histories` a page of history, `get` a read of the job's path; the others stream."""
+reply at once, `histories` a page of history, `upload` a new document for the asker's vault, `get` a read of the job's
+path; the others stream."""
 Cancel = Literal["", "hangup", "rest", "socket"]
 Hold = Literal["", "open", "frozen"]
 

@@ -19,7 +19,7 @@ def run(stage: Stage, scale: Scale, paced: Product) -> list[Line]:
         url=paced.url, face="sse", answer=answer, streams=AT_A_TIME, turns=turns, stagger_s=answer.duration_s,
         think_s=0.1, tokens=paced.tokens, question="How are answers streamed to a client?",
     )  # fmt: skip
-    direct_job = msgspec.structs.replace(job, url=stage.upstream_url, face="direct", turns=min(turns, 10), args={})
+    direct_job = msgspec.structs.replace(job, url=stage.upstream_url, face="direct", turns=min(turns, 5), args={})
     stage.warm_up(job)
     direct = Spread.of(stage.run(direct_job).first_s)
     ours = stage.measure(paced.pid, job)

@@ -27,7 +27,7 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Scale(msgspec.Struct, frozen=True):
-    """How much of everything a run does."""
+    """How much of everything a run does. Long answers take 20 s each, so the short run has no time for three rounds."""
 
     name: str
     rounds: int
@@ -43,9 +43,9 @@ class Scale(msgspec.Struct, frozen=True):
 
 SHORT = Scale(
     name="short",
-    rounds=3,
+    rounds=5,
     streams=40,
-    long_rounds=1,
+    long_rounds=0,
     long_streams=20,
     first_token_turns=400,
     cancels=110,

@@ -85,14 +85,15 @@ def deaf(stage: Stage, product: Product, name: str, face: Face, *, stopped: bool
     )  # fmt: skip
     stage.exchanges()
     before = sample.memory(product.pid).rss
+    aside = stage.side_loads[0]
     with sample.Peak(lambda: sample.memory(product.pid).rss) as peak:
-        seen = stage.run(job, load=stage.side_load)
+        seen = stage.run(job, load=aside)
         if stopped:
-            stage.side_load.process.send_signal(signal.SIGSTOP)
+            aside.process.send_signal(signal.SIGSTOP)
         time.sleep(answer.duration_s + 1)
     if stopped:
-        stage.side_load.process.send_signal(signal.SIGCONT)
-    stage.release(load=stage.side_load)
+        aside.process.send_signal(signal.SIGCONT)
+    stage.release(load=aside)
     made = [exchange for exchange in stage.exchanges()["exchanges"] if exchange["tag"] == "deaf"]
     whole = [exchange for exchange in made if exchange["complete"]]
     slowed = max((exchange["ended"] - exchange["began"] - answer.duration_s for exchange in whole), default=0.0)

@@ -17,12 +17,10 @@ class Contest:
     """Faces of one or two servers against the pass-through, all at one length of answer."""
 
     def __init__(self, stage: Stage, *, words: int, streams: int) -> None:
-        """`streams` answers of `words` words, one word every 10 ms, begun within the first half of that time."""
+        """`streams` answers of `words` words, one word every 10 ms, begun within half a second."""
         answer = Answer(words=words, interval=10)
         self._stage = stage
-        self._floor = Job(
-            url="", face="direct", answer=answer, streams=streams, stagger_s=min(1.0, answer.duration_s / 2)
-        )
+        self._floor = Job(url="", face="direct", answer=answer, streams=streams, stagger_s=0.5)
         self._jobs: dict[str, tuple[Product | None, Job]] = {FLOOR: (None, self._floor)}
         self.found: dict[str, list[Measured]] = {}
 
@@ -124,23 +122,18 @@ def _long_answers(stage: Stage, scale: Scale, every: Product, paced: Product) ->
     contest = Contest(stage, words=LONG_WORDS, streams=scale.long_streams)
     contest.enter("SSE, delta, 2,000 words", every, "delta")
     contest.enter("SSE, cumulative, 2,000 words, coalesced", paced, "sse")
-    if scale.name == "full":
-        contest.enter("SSE, cumulative, 2,000 words", every, "sse")
-        contest.enter("OpenAI, 2,000 words, coalesced", paced, "openai")
-        contest.enter("Socket.IO, cumulative, 2,000 words, coalesced", paced, "socketio")
-        contest.enter("SSE, delta, 2,000 words, coalesced", paced, "delta")
+    contest.enter("SSE, cumulative, 2,000 words", every, "sse")
+    contest.enter("OpenAI, 2,000 words, coalesced", paced, "openai")
+    contest.enter("Socket.IO, cumulative, 2,000 words, coalesced", paced, "socketio")
+    contest.enter("SSE, delta, 2,000 words, coalesced", paced, "delta")
     contest.run(scale.long_rounds)
-    lines = [
+    return [
         contest.cpu("1", "SSE, delta, 2,000 words", 1.5),
+        contest.cpu("1", "SSE, cumulative, 2,000 words", None),
+        contest.cpu("2", "OpenAI, 2,000 words, coalesced", 1.5),
+        contest.cpu("2", "Socket.IO, cumulative, 2,000 words, coalesced", 2.5),
         contest.cpu("3", "SSE, cumulative, 2,000 words, coalesced", 1.0),
+        contest.cpu("3", "SSE, delta, 2,000 words, coalesced", 1.0),
         contest.sent("3", "SSE, cumulative, 2,000 words, coalesced", 20),
+        contest.sent("3", "SSE, delta, 2,000 words, coalesced", 20),
     ]
-    if scale.name == "full":
-        lines += [
-            contest.cpu("1", "SSE, cumulative, 2,000 words", None),
-            contest.cpu("2", "OpenAI, 2,000 words, coalesced", 1.5),
-            contest.cpu("2", "Socket.IO, cumulative, 2,000 words, coalesced", 2.5),
-            contest.cpu("3", "SSE, delta, 2,000 words, coalesced", 1.0),
-            contest.sent("3", "SSE, delta, 2,000 words, coalesced", 20),
-        ]
-    return lines

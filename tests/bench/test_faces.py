@@ -24,7 +24,7 @@ def product(stage: Stage) -> Iterator[Product]:
 
 
 def test_every_face_is_measured():
-    assert {*STREAMED, "direct", "rest", "polling", "get", "histories"} == set(get_args(Face))
+    assert {*STREAMED, "direct", "rest", "polling", "get", "histories", "upload"} == set(get_args(Face))
 
 
 @pytest.mark.parametrize("face", STREAMED)
@@ -47,7 +47,7 @@ def test_a_streaming_face_is_read_whole(stage: Stage, product: Product, face: Fa
     assert measured.us_per_chunk > 0
 
 
-@pytest.mark.parametrize(("face", "path"), [("rest", ""), ("histories", ""), ("get", "/api/ai/models")])
+@pytest.mark.parametrize(("face", "path"), [("rest", ""), ("histories", ""), ("upload", ""), ("get", "/api/ai/models")])
 def test_a_face_without_a_stream_is_read(stage: Stage, product: Product, face: Face, path: str):
     words = 5 if face == "rest" else 0
     job = Job(
