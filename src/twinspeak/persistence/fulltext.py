@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, TextClause, cast, column, literal, table, text
+from sqlalchemy import Select, TextClause, cast, column, func, literal, table, text
 from sqlalchemy.dialects.postgresql import TSQUERY
 
 from twinspeak.domain.searching import asked_for, words_of
@@ -61,8 +61,22 @@ def found(tx: Tx, statement: Select[*tuple[Any, ...]], user_id: str, wanted: str
         narrowed = statement.where(turns.c.number == _search.c.rowid, _search.c.turn_search.op("MATCH")(literal(query)))
         # The index's own order: it is read from its end, and no further than the limit.
         return narrowed.order_by(_search.c.rowid.desc())
-    query = " & ".join(f"'{key}{word}'{':*' if open_ended else ''}" for word, open_ended in words)
-    matching = turns.c.words.op("@@")(cast(literal(query), TSQUERY))
+    matching = turns.c.words.op("@@")(cast(literal(_tsquery(key, words)), TSQUERY))
+    return statement.where(matching).order_by(turns.c.number.desc())
+
+
+def in_order(tx: Tx) -> bool:
+    """Tell whether the index is read newest first; PostgreSQL's has all that a frequent word is in read before."""
+    return tx.connection.dialect.name == "sqlite"
+
+
+def among(statement: Select[*tuple[Any, ...]], user_id: str, wanted: str) -> Select[*tuple[Any, ...]] | None:
+    """As `found`, for PostgreSQL and a statement of few rows, all of which are read; None without words."""
+    words = asked_for(wanted)
+    if not words:
+        return None
+    # As a function it is the operator without its index.
+    matching = func.ts_match_vq(turns.c.words, cast(literal(_tsquery(_key(user_id), words)), TSQUERY))
     return statement.where(matching).order_by(turns.c.number.desc())
 
 
@@ -82,9 +96,13 @@ def found_of_many(
         query = " OR ".join(f"({way})" for way in ways)
         narrowed = statement.where(turns.c.number == _search.c.rowid, _search.c.turn_search.op("MATCH")(literal(query)))
         return narrowed.order_by(_search.c.rowid.desc())
-    ways = (" & ".join(f"'{key}{word}'{':*' if more else ''}" for word, more in words) for key in keys)
+    ways = (_tsquery(key, words) for key in keys)
     matching = turns.c.words.op("@@")(cast(literal(" | ".join(f"({way})" for way in ways)), TSQUERY))
     return statement.where(matching).order_by(turns.c.number.desc())
+
+
+def _tsquery(key: str, words: Sequence[tuple[str, bool]]) -> str:
+    return " & ".join(f"'{key}{word}'{':*' if open_ended else ''}" for word, open_ended in words)
 
 
 def _keyed(user_id: str, texts: tuple[str, ...]) -> list[str]:

@@ -1,17 +1,17 @@
 """Everybody's history records, as administrators look through them (reference: admin 7.1, 7.2).
 
-Where the roll-ups count exactly what is asked for they are the guide: they tell how many there are, and in which hours
-or days the wanted page is, so that a page costs the same wherever it is in however long a history.
+Where the roll-ups count exactly what is asked for they are the guide: they tell how many there are, and in which hours,
+days or months the wanted page is, so that a page costs the same wherever it is in however long a history.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Select, func, or_, select, union
+from sqlalchemy import ColumnElement, Row, Select, func, literal_column, or_, select, union
 
 from twinspeak.domain.caller import Scope
-from twinspeak.domain.periods import DAY_MS, HOUR_MS, Grain
+from twinspeak.domain.periods import DAY_MS, Grain, shifted, start_of
 from twinspeak.persistence import fulltext
 from twinspeak.persistence.conversation_tables import feedbacks
 from twinspeak.persistence.credit_tables import usage_people, usage_totals
@@ -28,7 +28,9 @@ PEOPLE_SEARCHED = 200
 FEW_PEOPLE = 20
 """So many people's records are read each by their own index; those of more by time."""
 TEXT_CHARS = 200
-_FIRST, _LAST = 0, 253_402_300_800_000
+_FIRST, _LAST = 0, 253_370_764_800_000
+_THUMBED = turns.c.thumb != literal_column("''")
+"""Written out: neither database takes an index of some rows for a parameter that might hold anything."""
 
 
 class RecordFilter(msgspec.Struct, frozen=True):
@@ -103,15 +105,17 @@ class Cards(msgspec.Struct, frozen=True):
 
 def search(tx: Tx, where: Within, wanted: RecordFilter, *, skip: int, most: int) -> Found:
     """Return a page of records, newest first, their texts cut short. Raises TooManyPeople."""
+    few = _few(tx, wanted)
+    if wanted.feedback:
+        return _judged(tx, where, wanted, skip, most)
     if not wanted.of_words and not (wanted.of_people and (wanted.model or wanted.assistant_id)):
-        return _guided(tx, where, wanted, skip, most)
-    counted = _found(tx, where, wanted, select(turns.c.id))
+        return _guided(tx, where, wanted, few, skip, most)
+    counted = _found(tx, where, wanted, select(turns.c.id), few)
     if counted is None:
         return Found((), 0)
     inner = scoped(where.scope, counted.order_by(None).limit(COUNTED + 1)).subquery()
     total = tx.value(scoped(where.scope, select(func.count()).select_from(inner)))
-    page = _found(tx, where, wanted, select(*_LEAN, *_CUT))
-    rows: Sequence[Row[Any]] = () if page is None else tx.all(scoped(where.scope, page.offset(skip).limit(most)))
+    rows = _page(tx, where, wanted, few, skip, most)
     return Found(rows, min(total, COUNTED), more_than=total > COUNTED)
 
 
@@ -157,42 +161,60 @@ def _personas(tx: Tx, ids: list[str]) -> dict[str, str]:
 # -- without a guide --------------------------------------------------------------------------------------------------
 
 
+def _page(
+    tx: Tx, where: Within, wanted: RecordFilter, few: Sequence[str] | None, skip: int, most: int
+) -> Sequence[Row[Any]]:
+    page = _found(tx, where, wanted, select(*_LEAN, *_CUT), few)
+    return () if page is None else tx.all(scoped(where.scope, page.offset(skip).limit(most)))
+
+
 def _found(
-    tx: Tx, where: Within, wanted: RecordFilter, statement: Select[*tuple[Any, ...]]
+    tx: Tx,
+    where: Within,
+    wanted: RecordFilter,
+    statement: Select[*tuple[Any, ...]],
+    few: Sequence[str] | None = None,
 ) -> Select[*tuple[Any, ...]] | None:
-    """Limit a statement to what is wanted, newest first; None when there can be nothing."""
-    limited = statement.where(*_conditions(where, wanted))
+    """Limit a statement to what is wanted, newest first; None when there can be nothing.
+
+    `few`: who is meant, where each has an index that is better than the one by time.
+    """
+    limited = statement.where(*_conditions(where, wanted, few))
     if not wanted.keyword:
-        return limited.order_by(turns.c.number.desc())
+        # In the order of time, but for few people not by the index of it, which would read everybody's.
+        return limited.order_by(turns.c.number.desc() if few is None else (turns.c.number + 0).desc())
     people = select(usage_people.c.user_id).where(
         usage_people.c.place.in_(where.places), usage_people.c.grain == Grain.MONTH
     )
     if wanted.of_people:
-        people = people.where(usage_people.c.user_id.in_(_people(wanted)))
+        people = people.where(usage_people.c.user_id.in_(_people(wanted) if few is None else few))
     ids = [row.user_id for row in tx.all(scoped(where.scope, people.distinct().limit(PEOPLE_SEARCHED + 1)))]
     if len(ids) > PEOPLE_SEARCHED:
         raise TooManyPeople
     return fulltext.found_of_many(tx, limited, ids, wanted.keyword)
 
 
-def _conditions(where: Within, wanted: RecordFilter) -> Iterator[ColumnElement[bool]]:
+def _conditions(where: Within, wanted: RecordFilter, few: Sequence[str] | None = None) -> Iterator[ColumnElement[bool]]:
     yield turns.c.institution_id.in_(where.places)
     yield turns.c.state.in_(HISTORY)
     if wanted.span is not None:
-        yield turns.c.number >= wanted.span.since << 20
-        yield turns.c.number < wanted.span.until << 20
+        if few is None:  # their own index is by `created`
+            yield turns.c.number >= wanted.span.since << 20
+            yield turns.c.number < wanted.span.until << 20
         yield turns.c.created >= wanted.span.since
         yield turns.c.created < wanted.span.until
     if wanted.of_people:
-        yield turns.c.user_id.in_(_people(wanted))
+        yield turns.c.user_id.in_(_people(wanted) if few is None else few)
     if wanted.model:
-        yield turns.c.model == wanted.model
+        # Of few people's records, not by the index of everybody's with that model.
+        yield (turns.c.model if few is None else func.coalesce(turns.c.model, "")) == wanted.model
     if wanted.assistant_id:
         yield turns.c.assistant_id == wanted.assistant_id
     if wanted.course_name:
         yield turns.c.course_name == wanted.course_name
     if wanted.feedback:
-        yield turns.c.id.in_(_judged(where))
+        commented = select(feedbacks.c.turn_id).where(feedbacks.c.turn_id.is_not(None), *_comments(where))
+        yield or_(_THUMBED, turns.c.id.in_(scoped(where.scope, commented)))
 
 
 def _people(wanted: RecordFilter) -> Select[tuple[str]]:
@@ -207,34 +229,52 @@ def _people(wanted: RecordFilter) -> Select[tuple[str]]:
     return statement
 
 
-def _judged(where: Within) -> Any:  # noqa: ANN401 -- what a union is called is the library's business
-    commented = select(feedbacks.c.turn_id).where(
-        feedbacks.c.institution_id.in_(where.places), feedbacks.c.turn_id.is_not(None), feedbacks.c.status == "active"
-    )
-    thumbed = select(turns.c.id).where(turns.c.institution_id.in_(where.places), turns.c.thumb != "")
-    return union(scoped(where.scope, commented), scoped(where.scope, thumbed))
+def _judged(tx: Tx, where: Within, wanted: RecordFilter, skip: int, most: int) -> Found:
+    """Find records with a thumb or a comment: both kinds by number, the newest that are counted of each."""
+    key = (turns.c.number, turns.c.id)
+    wanted = msgspec.structs.replace(wanted, feedback=False)
+    thumbed = _found(tx, where, wanted, select(*key).where(_THUMBED))
+    commented = select(*key).join_from(turns, feedbacks, feedbacks.c.turn_id == turns.c.id)
+    commented = _found(tx, where, wanted, commented.where(*_comments(where)))
+    if thumbed is None or commented is None:
+        return Found((), 0)
+    newest = [scoped(where.scope, part.limit(COUNTED + 1)).subquery() for part in (thumbed, commented)]
+    both = union(*(scoped(where.scope, select(part.c.number, part.c.id)) for part in newest)).subquery()
+    ordered = select(both.c.number, both.c.id).order_by(both.c.number.desc()).limit(COUNTED + 1)
+    found = tx.all(scoped(where.scope, ordered))
+    ids = [row.id for row in found[skip : min(skip + most, COUNTED)]]
+    page = select(*_LEAN, *_CUT).where(turns.c.id.in_(ids)).order_by(turns.c.number.desc())
+    rows = tx.all(scoped(where.scope, page)) if ids else ()
+    return Found(rows, min(len(found), COUNTED), more_than=len(found) > COUNTED)
+
+
+def _comments(where: Within) -> Iterator[ColumnElement[bool]]:
+    yield feedbacks.c.institution_id.in_(where.places)
+    yield feedbacks.c.status == "active"
 
 
 # -- with the roll-ups as guide ---------------------------------------------------------------------------------------
 
 
-def _guided(tx: Tx, where: Within, wanted: RecordFilter, skip: int, most: int) -> Found:
-    """Find the days that the page is in, then the hours, then the rows."""
-    few = _few(tx, wanted)
-    people = _people(wanted) if few is None else few
-    days = _counts(tx, where, wanted, Grain.DAY, wanted.span or Span(_FIRST, _LAST), people)
-    total = sum(count for _, count in days)
-    held, left = _holding(days, skip, most)
+def _guided(tx: Tx, where: Within, wanted: RecordFilter, few: Sequence[str] | None, skip: int, most: int) -> Found:
+    """Find the months or days that the page is in, then what is shorter, then the rows."""
+    counts = list(_coarse(tx, where, wanted, few))
+    total = sum(count for _, count in counts)
+    if total <= COUNTED and (wanted.model or wanted.assistant_id):
+        return Found(_page(tx, where, wanted, None, skip, most), total)
+    held, left = _holding(counts, skip, most)
     if not held:
         return Found((), total)
+    around = Span(held[-1].since, held[0].until)
     if few is not None:
-        return Found(_rows_of(tx, where, few, Span(held[-1], held[0] + DAY_MS), left, most), total)
-    length = DAY_MS
+        # Periods without any may lie between: their own indexes skip those.
+        near = msgspec.structs.replace(wanted, span=around)
+        return Found(_page(tx, where, near, few, left, most), total)
     if not wanted.of_people:
-        hours = _counts(tx, where, wanted, Grain.HOUR, Span(held[-1], held[0] + DAY_MS), people)
-        held, left = _holding(hours, left, most)
-        length = HOUR_MS
-    return Found(_rows(tx, where, wanted, list(_merged(held, length)), left, most), total)
+        held, left = _holding(_counts(tx, where, wanted, Grain.HOUR, around, few), left, most)
+    elif any(span.until - span.since > DAY_MS for span in held):
+        held, left = _holding(_counts(tx, where, wanted, Grain.DAY, around, few), left, most)
+    return Found(_rows(tx, where, wanted, list(_merged(held)), left, most), total)
 
 
 def _few(tx: Tx, wanted: RecordFilter) -> list[str] | None:
@@ -245,24 +285,28 @@ def _few(tx: Tx, wanted: RecordFilter) -> list[str] | None:
     return ids if len(ids) <= FEW_PEOPLE else None
 
 
-def _rows_of(tx: Tx, where: Within, people: Sequence[str], span: Span, skip: int, most: int) -> Sequence[Row[Any]]:
-    """Return records of some people. Days without any may lie in the span: their own indexes skip those."""
-    conditions = _conditions(where, RecordFilter())
-    mine = (turns.c.user_id.in_(people), turns.c.created >= span.since, turns.c.created < span.until)
-    # In this order, but not by the index of it, which would read everybody's.
-    ordered = select(*_LEAN, *_CUT).where(*conditions, *mine).order_by((turns.c.number + 0).desc())
-    return tx.all(scoped(where.scope, ordered.offset(skip).limit(most)))
+def _coarse(tx: Tx, where: Within, wanted: RecordFilter, few: Sequence[str] | None) -> Iterator[tuple[Span, int]]:
+    """Yield (period, records), newest first: of people by month where whole months are asked for, otherwise by day."""
+    span = wanted.span or Span(_FIRST, _LAST)
+    if not wanted.of_people:
+        yield from _counts(tx, where, wanted, Grain.DAY, span, few)
+        return
+    last, first = start_of(span.until, Grain.MONTH), start_of(span.since, Grain.MONTH)
+    first = first if first == span.since else shifted(first, Grain.MONTH, 1)
+    if first >= last:
+        yield from _counts(tx, where, wanted, Grain.DAY, span, few)
+        return
+    yield from _counts(tx, where, wanted, Grain.DAY, Span(last, span.until), few)
+    yield from _counts(tx, where, wanted, Grain.MONTH, Span(first, last), few)
+    yield from _counts(tx, where, wanted, Grain.DAY, Span(span.since, first), few)
 
 
 def _counts(
-    tx: Tx,
-    where: Within,
-    wanted: RecordFilter,
-    grain: Grain,
-    span: Span,
-    people: Sequence[str] | Select[tuple[str]],
-) -> list[tuple[int, int]]:
+    tx: Tx, where: Within, wanted: RecordFilter, grain: Grain, span: Span, few: Sequence[str] | None
+) -> list[tuple[Span, int]]:
     """Return (period, records), newest first."""
+    if span.since >= span.until:
+        return []
     table = usage_people if wanted.of_people else usage_totals
     counted = select(table.c.bucket, func.sum(table.c.turns).label("records")).where(
         table.c.place.in_(where.places),
@@ -271,44 +315,44 @@ def _counts(
         table.c.bucket < span.until,
     )
     if wanted.of_people:
-        counted = counted.where(usage_people.c.user_id.in_(people))
+        counted = counted.where(usage_people.c.user_id.in_(_people(wanted) if few is None else few))
     if wanted.model:
         counted = counted.where(usage_totals.c.model == wanted.model)
     if wanted.assistant_id:
         counted = counted.where(usage_totals.c.assistant == wanted.assistant_id)
     rows = tx.all(scoped(where.scope, counted.group_by(table.c.bucket).order_by(table.c.bucket.desc())))
-    return [(row.bucket, int(row.records)) for row in rows]
+    return [(Span(row.bucket, shifted(row.bucket, grain, 1)), int(row.records)) for row in rows]
 
 
-def _holding(counts: Sequence[tuple[int, int]], skip: int, most: int) -> tuple[list[int], int]:
+def _holding(counts: Sequence[tuple[Span, int]], skip: int, most: int) -> tuple[list[Span], int]:
     """Return the periods that hold a page, newest first, and how many records of the first come before it."""
-    held: list[int] = []
+    held: list[Span] = []
     left, wanted = skip, most
     before = 0
-    for bucket, count in counts:
+    for span, count in counts:
         if not held and left >= count:
             left -= count
             continue
         if not held:
             before = left
             wanted += left
-        held.append(bucket)
+        held.append(span)
         wanted -= count
         if wanted <= 0:
             break
     return held, before
 
 
-def _merged(held: Sequence[int], length: int) -> Iterator[Span]:
+def _merged(held: Sequence[Span]) -> Iterator[Span]:
     """Return periods that follow one another as one."""
-    start, end = held[0], held[0] + length
-    for bucket in held[1:]:
-        if bucket + length == start:
-            start = bucket
+    whole = held[0]
+    for span in held[1:]:
+        if span.until == whole.since:
+            whole = Span(span.since, whole.until)
             continue
-        yield Span(start, end)
-        start, end = bucket, bucket + length
-    yield Span(start, end)
+        yield whole
+        whole = span
+    yield whole
 
 
 def _rows(
@@ -316,10 +360,7 @@ def _rows(
 ) -> Sequence[Row[Any]]:
     rows: list[Row[Any]] = []
     for span in spans:
-        limited = msgspec.structs.replace(wanted, span=span)
-        page = _found(tx, where, limited, select(*_LEAN, *_CUT))
-        if page is not None:
-            rows += tx.all(scoped(where.scope, page.offset(skip).limit(most - len(rows))))
+        rows += _page(tx, where, msgspec.structs.replace(wanted, span=span), None, skip, most - len(rows))
         skip = 0
         if len(rows) >= most:
             break

@@ -26,6 +26,8 @@ LIST_LIMIT = 100
 LIST_LIMIT_MAX = 1000
 SEARCH_MAX = 1000
 """Characters of a search that are looked at."""
+RECENT = 400
+"""So many of somebody's newest records are looked through before the index is asked."""
 
 
 class HistoryFilter(msgspec.Struct, frozen=True):
@@ -171,15 +173,31 @@ def _listed(
     tx: Tx, scope: Scope, statement: Select[*tuple[Any, ...]], wanted: HistoryFilter, user_id: str
 ) -> list[TurnRecord]:
     limit = max(1, min(wanted.limit, LIST_LIMIT_MAX))
-    found = _found(tx, statement.where(*_SHOWN, *_matching(wanted)), wanted, user_id)
+    limited = statement.where(*_SHOWN, *_matching(wanted))
+    found = _found(tx, limited, wanted, user_id)
     if found is None:
         return []
-    rows = tx.all(scoped(scope, found.limit(limit)))
+    rows = _recent(tx, scope, limited, wanted, limit) or tx.all(scoped(scope, found.limit(limit)))
     if not rows:
         return []
     by_turn = {row.turn_id: row for row in tx.scoped(scope, _LIST_DETAILS, {"ids": [row.id for row in rows]})}
     known = personas(tx, rows)
     return [_record(row, by_turn.get(row.id), known) for row in reversed(rows)]
+
+
+def _recent(
+    tx: Tx, scope: Scope, limited: Select[*tuple[Any, ...]], wanted: HistoryFilter, limit: int
+) -> Sequence[Row[Any]]:
+    """Return what is searched for if the newest records of one place hold as many as are wanted; otherwise nothing."""
+    of_one = scope.user_id is not None and scope.institution_id is not None
+    if not wanted.search or not of_one or limit > RECENT // 4 or fulltext.in_order(tx):
+        return ()
+    own = (turns.c.user_id == scope.user_id, turns.c.institution_id == scope.institution_id)
+    newest = select(turns.c.created).where(*own).order_by(turns.c.created.desc()).offset(RECENT).limit(1)
+    since = tx.value(scoped(scope, newest)) or 0
+    found = fulltext.among(limited.where(turns.c.created > since), scope.user_id or "", wanted.search[:SEARCH_MAX])
+    rows = () if found is None else tx.all(scoped(scope, found.limit(limit)))
+    return rows if len(rows) == limit else ()
 
 
 def pages(tx: Tx, scope: Scope, course_id: int, *, after: int, until: int, most: int) -> tuple[list[TurnRecord], int]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, distinct, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, distinct, func, literal_column, or_, select, tuple_
 
 from twinspeak.domain.access import Reach
 from twinspeak.domain.caller import Scope, scope_of_reach
@@ -124,12 +124,13 @@ def _people_by_hour(tx: Tx, where: Within, span: Span, *, together: bool) -> Seq
         turns.c.number < span.until << 20,
         turns.c.state.in_(HISTORY),
     )
-    seen = select(turns.c.institution_id, turns.c.user_id, turns.c.created).where(*there)
-    found: dict[tuple[int, str], set[str]] = {}
-    for row in tx.run(scoped(where.scope, seen)):
-        key = (row.created - row.created % HOUR_MS, "" if together else row.institution_id)
-        found.setdefault(key, set()).add(row.user_id)
-    return [(bucket, place, len(members)) for (bucket, place), members in found.items()]
+    bucket = (turns.c.created - turns.c.created % literal_column(str(HOUR_MS))).label("bucket")
+    place: ColumnElement[str] = literal_column("''") if together else turns.c.institution_id
+    seen = scoped(
+        where.scope, select(bucket, place.label("place"), turns.c.user_id).where(*there).distinct()
+    ).subquery()
+    counted = select(seen.c.bucket, seen.c.place, func.count().label("people")).group_by(seen.c.bucket, seen.c.place)
+    return [(row.bucket, row.place, row.people) for row in tx.all(scoped(where.scope, counted))]
 
 
 def persons(tx: Tx, where: Within, grain: Grain, span: Span, wanted: PeopleFilter, part: Part) -> Sequence[Row[Any]]:
