@@ -49,11 +49,15 @@ async def test_a_wrong_password_is_told_and_can_be_mended(visitor: Visitor):
 
 
 async def test_what_is_streamed_is_seen_while_it_comes(visitor: Visitor):
-    gate = asyncio.Event()
+    gate, asked = asyncio.Event(), list[str]()
+    visitor.page.on("request", lambda request: asked.append(request.url))
     visitor.upstream.script(halting(gate))
     await visitor.sign_in()
     await visitor.ask("Begin.")
     await visitor.stands(FIRST.strip(), "streaming")
+    # Over the socket: the stream is for those who have none, and they wait for it.
+    assert any(url.endswith("/api/ai/personal/qanda") for url in asked)
+    assert not any("-stream" in url for url in asked)
     gate.set()
     await visitor.answered(WHOLE)
     await expect(visitor.answer().locator("strong")).to_have_text("whole")

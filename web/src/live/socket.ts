@@ -58,7 +58,8 @@ async function connect(): Promise<Socket> {
   const made = io({
     path: "/socket.io/",
     transports: ["websocket", "polling"],
-    auth: () => ({ clientId: tab(), ...(ownToken() ? { token: ownToken() } : {}) }),
+    // Called before each connection: the library waits for what it is told, not for what is returned.
+    auth: (tell) => tell({ clientId: tab(), ...(ownToken() ? { token: ownToken() } : {}) }),
     reconnectionDelay: 500,
     reconnectionDelayMax: 8000,
   });
