@@ -59,6 +59,7 @@ async def test_the_old_path_stays_and_can_be_gone_on_with(stage: Stage, ada: Cal
     found = await Histories(stage.db).list(ada, HistoryFilter(course_id=COURSE))
     assert [one.output for one in found] == ["a.", "b.", "c.", "B.", "d."]
     assert (found[3].replaces_id, found[3].parent_id) == (ids["b"], ids["a"])
+    assert [one.branched for one in found] == [False, False, False, True, True]
     assert found[4].parent_id == ids["c"]
 
 

@@ -346,3 +346,4 @@ class TurnRecord(msgspec.Struct, frozen=True):
     face: str = ""
     parent_id: str | None = None
     replaces_id: str | None = None
+    branched: bool = False

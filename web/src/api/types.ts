@@ -39,6 +39,8 @@ export interface Session {
   csrfToken: string | null;
   expires: number | null;
   challenge: Challenge | null;
+  /** Whether somebody who is not signed in may make an account. */
+  signUp?: boolean;
   /** The largest file that can be brought. */
   maxFileBytes?: number | null;
 }
@@ -117,6 +119,9 @@ export interface TurnRecord {
   favorite: boolean;
   favorite_name: string;
   error: { code: string; message: string } | null;
+  parentId: string | null;
+  replacesId: string | null;
+  branched: boolean;
 }
 
 export interface RunningTurn {
@@ -125,6 +130,9 @@ export interface RunningTurn {
   course_id: number | null;
   course_name: string | null;
   started: string;
+  parentId: string | null;
+  replacesId: string | null;
+  branched: boolean;
 }
 
 /** The reply of a question, and what `complete` carries. */

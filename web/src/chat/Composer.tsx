@@ -7,8 +7,8 @@ import { drop, keep, kept } from "./drafts";
 const MOST = 100_000;
 
 export interface ComposerHandle {
-  /** Put a text in and go there. */
-  write: (text: string) => void;
+  /** Put a text in and go there; return what was there. */
+  write: (text: string) => string;
   focus: () => void;
 }
 
@@ -29,6 +29,7 @@ export function Composer({ draftKey, name, answering, onSend, onStop, ref }: Pro
     write(given) {
       change(given);
       field.current?.focus();
+      return text;
     },
     focus: () => field.current?.focus(),
   }));

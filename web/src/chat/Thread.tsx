@@ -1,27 +1,38 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import { t } from "../i18n";
 import { Icon } from "../ui/icons";
+import { idOf } from "./paths";
 import { Turn, type TurnActions } from "./Turn";
 import type { TurnView } from "./view";
 
 /** How near to the end still counts as being there, in pixels. */
 const NEAR = 80;
 
+/** A turn that is to be looked at; `go`: which way somebody came to it from another version, to go on that way. */
+export interface Chosen {
+  turnId: string;
+  go: "previous" | "next" | null;
+}
+
 interface Props {
   views: TurnView[];
+  chosen: Chosen | null;
   name: string;
   actions: TurnActions;
   onEarlier: (() => void) | null;
 }
 
 /** The turns of a conversation. It stays at its end while somebody reads there, and where it is when he does not. */
-export function Thread({ views, name, actions, onEarlier }: Props) {
+export function Thread({ views, chosen, name, actions, onEarlier }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
   const atEnd = useRef(true);
   const lastTop = useRef(0);
   const [away, setAway] = useState(false);
   const count = views.length;
   const first = views[0]?.key;
+  const last = views.at(-1)?.key;
+  const reached = useRef<Chosen | null>(null);
+  const shown = chosen && views.find((view) => idOf(view) === chosen.turnId);
   const before = useRef({ first, height: 0 });
 
   function scrolled(): void {
@@ -37,24 +48,20 @@ export function Thread({ views, name, actions, onEarlier }: Props) {
     scroller.current?.scrollTo({ top: scroller.current.scrollHeight });
     atEnd.current = true;
   }
-  /** Go to the turn that the address names, when it is there to go to. */
-  function toNamed(arriving: boolean): boolean {
-    const named = arriving && location.hash ? document.getElementById(location.hash.slice(1)) : null;
-    named?.scrollIntoView();
-    if (named) atEnd.current = false;
-    return named !== null;
-  }
-  // A new question, or another conversation, is looked at from its end.
+  // A new question, or another conversation, is looked at from its end; what was chosen, from its beginning.
   useLayoutEffect(() => {
     const box = scroller.current;
-    if (box && before.current.first !== first && before.current.height > 0 && !atEnd.current) {
+    const grown = before.current.first !== first && before.current.height > 0 && !atEnd.current;
+    if (reached.current !== chosen && (chosen === null || goTo(chosen))) {
+      reached.current = chosen;
+      atEnd.current = chosen === null;
+    } else if (box && grown) {
       // Earlier turns were put in front: what was looked at stays where it is.
       box.scrollTop += box.scrollHeight - before.current.height;
-    } else if (!toNamed(before.current.height === 0)) {
-      toEnd();
-    }
+    } else if (chosen === null) atEnd.current = true;
+    if (atEnd.current) toEnd();
     before.current = { first, height: box?.scrollHeight ?? 0 };
-  }, [count, first]);
+  }, [count, first, last, chosen]);
   useEffect(() => {
     const box = scroller.current;
     const content = box?.firstElementChild;
@@ -82,6 +89,9 @@ export function Thread({ views, name, actions, onEarlier }: Props) {
           ))}
         </div>
       </section>
+      <p className="hidden" role="status">
+        {chosen?.go && shown ? t("turn.version", { n: shown.version, of: shown.versions }) : ""}
+      </p>
       {away && (
         <button aria-label={t("chat.latest")} className="latest" onClick={toEnd} title={t("chat.latest")} type="button">
           <Icon name="arrowDown" />
@@ -89,4 +99,12 @@ export function Thread({ views, name, actions, onEarlier }: Props) {
       )}
     </>
   );
+}
+
+/** Go to a turn, if it is there: to its beginning, or to where somebody went through its versions. */
+function goTo({ turnId, go }: Chosen): boolean {
+  const turn = document.getElementById(`turn-${turnId}`);
+  if (go) turn?.querySelector<HTMLElement>(`[data-go="${go}"]`)?.focus();
+  else turn?.scrollIntoView();
+  return turn !== null;
 }

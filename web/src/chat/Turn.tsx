@@ -4,16 +4,21 @@ import { Icon, type IconName } from "../ui/icons";
 import { ErrorNote } from "./ErrorNote";
 import { Feedback } from "./Feedback";
 import { Steps } from "./Steps";
+import { idOf } from "./paths";
 import type { TurnView } from "./view";
 
 const Markdown = lazy(() => import("./Markdown"));
 const Sources = lazy(() => import("./Citation"));
 
 export interface TurnActions {
-  /** Ask the same again, as a new question. */
-  again: (question: string, key: string) => void;
+  /** Ask the same once more, in the same place. */
+  again: (view: TurnView) => void;
+  /** Have an interrupted answer gone on with. */
+  goOn: () => void;
   /** Put a question into the composer, to be changed. */
-  edit: (question: string) => void;
+  edit: (view: TurnView) => void;
+  /** Show another version of a question, and what followed it. */
+  choose: (id: string, go: "previous" | "next") => void;
 }
 
 /** A question and its answer. */
@@ -21,11 +26,12 @@ export const Turn = memo(
   function Turn({ view, name, actions }: { view: TurnView; name: string; actions: TurnActions }) {
     const coming = ["sending", "streaming", "reconnecting"].includes(view.status);
     return (
-      <article className="turn" data-status={view.status} {...(view.turnId ? { id: `turn-${view.turnId}` } : {})}>
+      <article className="turn" data-status={view.status} id={`turn-${idOf(view)}`}>
         <section aria-label={t("chat.you")} className="question">
           <div className="bubble" dir="auto">
             {view.question}
           </div>
+          {view.versions > 1 && <Versions actions={actions} view={view} />}
         </section>
         <section aria-busy={coming} aria-label={t("chat.answered", { name })} className="answer">
           <Steps view={view} />
@@ -45,6 +51,34 @@ function same(before: TurnView, after: TurnView): boolean {
     if (name === "steps" && after.steps.length === 0) return before.steps.length === 0;
     return before[name] === after[name];
   });
+}
+
+/** Which version this is of what was asked here, and the way to the others. */
+function Versions({ view, actions }: { view: TurnView; actions: TurnActions }) {
+  const { version, versions } = view;
+  const button = (go: "previous" | "next") => {
+    const to = view[go];
+    return (
+      <button
+        aria-disabled={to === null}
+        aria-label={t(go === "previous" ? "turn.previous" : "turn.next")}
+        className="icon-button"
+        data-go={go}
+        onClick={() => to !== null && actions.choose(to, go)}
+        title={t(go === "previous" ? "turn.previous" : "turn.next")}
+        type="button"
+      >
+        <Icon name="down" size={16} />
+      </button>
+    );
+  };
+  return (
+    <div aria-label={t("turn.version", { n: version, of: versions })} className="versions" role="group">
+      {button("previous")}
+      <span aria-hidden="true" dir="ltr">{`${number(version)} / ${number(versions)}`}</span>
+      {button("next")}
+    </div>
+  );
 }
 
 function Answer({ view, coming }: { view: TurnView; coming: boolean }) {
@@ -76,7 +110,7 @@ function Answer({ view, coming }: { view: TurnView; coming: boolean }) {
 }
 
 function Notes({ view, actions }: { view: TurnView; actions: TurnActions }) {
-  if (view.failure) return <ErrorNote failure={view.failure} retry={() => actions.again(view.question, view.key)} />;
+  if (view.failure) return <ErrorNote failure={view.failure} retry={() => actions.again(view)} />;
   if (view.status === "reconnecting" && view.text) return <p className="note">{t("turn.reconnecting")}</p>;
   if (view.stopping) return <p className="note">{t("turn.stopping")}</p>;
   if (view.status === "cancelled") return <p className="note">{t("turn.stopped")}</p>;
@@ -84,7 +118,7 @@ function Notes({ view, actions }: { view: TurnView; actions: TurnActions }) {
     return (
       <p className="note">
         {t("turn.interrupted")}
-        <button className="small-button" onClick={() => actions.again(t("turn.continueText"), "")} type="button">
+        <button className="small-button" onClick={actions.goOn} type="button">
           {t("turn.continue")}
         </button>
       </p>
@@ -106,8 +140,8 @@ function Footer({ view, actions }: { view: TurnView; actions: TurnActions }) {
       )}
       <div className="actions">
         {view.text && <CopyButton text={view.text} />}
-        <Action icon="again" label={t("turn.again")} onClick={() => actions.again(view.question, view.key)} />
-        <Action icon="edit" label={t("turn.edit")} onClick={() => actions.edit(view.question)} />
+        <Action icon="again" label={t("turn.again")} onClick={() => actions.again(view)} />
+        <Action icon="edit" label={t("turn.edit")} onClick={() => actions.edit(view)} />
         {view.turnId && view.text && (
           <Feedback
             key={`${view.thumb} ${view.favourite}`}

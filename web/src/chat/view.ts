@@ -1,7 +1,7 @@
 /** A turn as it is shown, whether it comes from history or is still coming. */
 
 import type { Source, TurnRecord } from "../api/types";
-import { ended, type Failure, type LiveTurn, type Status, type Step } from "../live/turn";
+import { ended, type Failure, isPlaced, type LiveTurn, type Status, type Step } from "../live/turn";
 
 export interface TurnView {
   /** Stays the same from the question to the record. */
@@ -23,7 +23,20 @@ export interface TurnView {
   moderated: boolean;
   thumb: string;
   favourite: boolean;
+  /** Whether this is how history has it. */
+  saved: boolean;
+  /** Where it stands, as the server says it: what it follows, and in whose place. `branched`: it follows just that. */
+  parentId: string | null;
+  replacesId: string | null;
+  branched: boolean;
+  /** Which of how many versions it is of a question at its place, and the ids of those beside it. */
+  version: number;
+  versions: number;
+  previous: string | null;
+  next: string | null;
 }
+
+const ALONE = { version: 1, versions: 1, previous: null, next: null };
 
 /** Return what to show of a conversation: its records, and the turns that are followed in place of their records. */
 export function merge(records: TurnRecord[], live: LiveTurn[]): TurnView[] {
@@ -55,6 +68,10 @@ export function ofLive(turn: LiveTurn): TurnView {
     moderated: turn.reply?.moderated ?? false,
     thumb: "",
     favourite: false,
+    saved: false,
+    ...turn.place,
+    branched: isPlaced(turn.place),
+    ...ALONE,
   };
 }
 
@@ -100,6 +117,11 @@ export function ofRecord(record: TurnRecord): TurnView {
     moderated: record.moderated,
     thumb: record.thumbUpDown,
     favourite: record.favorite,
+    saved: true,
+    parentId: record.parentId,
+    replacesId: record.replacesId,
+    branched: record.branched,
+    ...ALONE,
   };
 }
 

@@ -10,7 +10,7 @@ import { randomId } from "./ids";
 import * as socket from "./socket";
 import { messages } from "./sse";
 import * as store from "./store";
-import { apply, begin, ended, fail, finish, type LiveTurn } from "./turn";
+import { apply, begin, ended, fail, finish, type LiveTurn, type Place } from "./turn";
 
 /** Three heartbeats of the server. */
 const SILENCE_MS = 45_000;
@@ -23,6 +23,7 @@ export interface Question {
   assistantId?: string | null;
   /** The only document that is to be searched. */
   documentId?: string | null;
+  place?: Place;
 }
 
 type Ended = (turn: LiveTurn) => void;
@@ -48,7 +49,7 @@ const questions = new Map<string, Question>();
 export function ask(question: Question): string {
   const key = randomId();
   questions.set(key, question);
-  store.put(begin(key, question.courseId, question.text, Date.now()));
+  store.put(begin(key, question.courseId, question.text, Date.now(), question.place));
   void run(key, question);
   return key;
 }
@@ -58,7 +59,7 @@ export function again(key: string): string | null {
   const turn = store.get(key);
   if (!turn) return null;
   store.remove(key);
-  return ask(questions.get(key) ?? { courseId: turn.courseId, text: turn.question });
+  return ask(questions.get(key) ?? { courseId: turn.courseId, text: turn.question, place: turn.place });
 }
 
 /** End a turn; what there is by then is kept. */
@@ -77,7 +78,9 @@ export async function pickUp(): Promise<void> {
     if (running.course_id === null || known.has(running.turnId)) continue;
     if (pending(running)) continue;
     const key = `turn:${running.turnId}`;
-    const turn = begin(key, running.course_id, running.question, Date.parse(running.started));
+    const { parentId, replacesId, branched } = running;
+    const place = branched ? { parentId, replacesId } : undefined;
+    const turn = begin(key, running.course_id, running.question, Date.parse(running.started), place);
     store.put({ ...turn, turnId: running.turnId, status: "reconnecting" });
     void follow(key);
   }
@@ -212,11 +215,18 @@ function body(question: Question, args: Record<string, unknown>): unknown {
       ...args,
       selectedCourse: { course_id: question.courseId },
       ...(question.assistantId ? { assistantId: question.assistantId } : {}),
+      ...placed(question.place),
       ...(question.documentId ? { selectedUploadIds: [question.documentId] } : {}),
       userISODate: new Date().toISOString(),
       userTimezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     },
   };
+}
+
+/** In whose place says what it follows, too. */
+function placed(place?: Place): Partial<Place> {
+  if (place?.replacesId) return { replacesId: place.replacesId };
+  return place?.parentId ? { parentId: place.parentId } : {};
 }
 
 function take(key: string, frame: Frame): void {

@@ -37,12 +37,25 @@ export interface Failure {
   requestId: string;
 }
 
+/** Where a question is asked, if not after the newest: after a turn, or in its place (decision 039). */
+export interface Place {
+  parentId: string | null;
+  replacesId: string | null;
+}
+
+export const NEWEST: Place = { parentId: null, replacesId: null };
+
+export function isPlaced(place: Place): boolean {
+  return place.parentId !== null || place.replacesId !== null;
+}
+
 export interface LiveTurn {
   /** The idempotency key of the question; of a turn that another page asked, `turn:` and its id. */
   key: string;
   turnId: string | null;
   courseId: number;
   question: string;
+  place: Place;
   status: Status;
   text: string;
   incoming: string;
@@ -54,12 +67,13 @@ export interface LiveTurn {
   startedAt: number;
 }
 
-export function begin(key: string, courseId: number, question: string, now: number): LiveTurn {
+export function begin(key: string, courseId: number, question: string, now: number, place = NEWEST): LiveTurn {
   return {
     key,
     turnId: null,
     courseId,
     question,
+    place,
     status: "sending",
     text: "",
     incoming: "",

@@ -62,7 +62,7 @@ _RECORD = [
         "id", "created", "state", "institution_id", "user_id", "course_id", "course_name", "question", "output",
         "model", "usage_input", "usage_cached", "usage_completion", "usage_estimated", "credits", "duration_ms",
         "first_token_ms", "assistant_id", "failure", "moderated", "stop_reason", "thinking_count", "favorite",
-        "settlement", "passages_only", "favorite_name", "thumb", "face", "parent_id", "replaces_id",
+        "settlement", "passages_only", "favorite_name", "thumb", "face", "parent_id", "replaces_id", "branched",
     )
 ]  # fmt: skip
 _NEWEST_FIRST = (turns.c.created.desc(), turns.c.id.desc())
@@ -301,6 +301,7 @@ def _record(row: Row[Any], details: Row[Any] | None, known: dict[str, Assistant]
         face=row.face,
         parent_id=row.parent_id,
         replaces_id=row.replaces_id,
+        branched=row.branched,
     )
 
 

@@ -141,6 +141,7 @@ def record(turn: TurnRecord, *, whole_texts: bool, whole_tools: bool) -> shapes.
         thumb_up_down=turn.thumb,
         parent_id=turn.parent_id,
         replaces_id=turn.replaces_id,
+        branched=turn.branched,
         error=_failure(turn.failure) if turn.failure else None,
     )
 

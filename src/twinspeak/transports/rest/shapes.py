@@ -199,4 +199,8 @@ class RecordShape(Shape):
     replaces_id: str | None = Field(
         default=None, serialization_alias="replacesId", description="The dialogue in whose place it was asked."
     )
+    branched: bool = Field(
+        default=False,
+        description="It follows `parentId` (null: it is a first one), and not what came before it in time.",
+    )
     error: dict[str, Any] | None = Field(description="Of a failed dialogue: code, status, type and message.")

@@ -40,6 +40,9 @@ class RunningTurn(BaseModel):
     course_id: int | None = Field(description="The conversation, null until it is known.")
     course_name: str | None
     model: str | None
+    parent_id: str | None = Field(serialization_alias="parentId", description="As of records.")
+    replaces_id: str | None = Field(serialization_alias="replacesId", description="As of records.")
+    branched: bool = Field(description="As of records.")
 
 
 class RunningTurns(BaseModel):
@@ -122,4 +125,7 @@ def _shown(turn: Turn) -> RunningTurn:
         course_id=plan.course.course_id if plan else None,
         course_name=plan.course.course_name if plan else None,
         model=plan.model.id if plan else None,
+        parent_id=plan.course.parent_id if plan else None,
+        replaces_id=plan.course.replaces_id if plan else None,
+        branched=plan.course.branched if plan else False,
     )
