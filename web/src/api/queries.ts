@@ -54,6 +54,14 @@ export async function readTurns(courseId: number, before: number | null): Promis
   return (await json<{ data: TurnRecord[] }>("/api/user/histories", { method: "POST", body })).data;
 }
 
+export const SEARCH_PAGE = 20;
+
+/** What was said with all of these words, a page of it, oldest first; `before` as of `readTurns`. */
+export async function search(text: string, before: number | null, signal: AbortSignal): Promise<TurnRecord[]> {
+  const body = { search: text, limit: SEARCH_PAGE, texts: true, ...(before === null ? {} : { before }) };
+  return (await json<{ data: TurnRecord[] }>("/api/user/histories", { method: "POST", body, signal })).data;
+}
+
 export const passages = (turnId: string) =>
   queryOptions({
     queryKey: ["passages", turnId],
@@ -83,6 +91,24 @@ export async function signIn(email: string, password: string): Promise<Session> 
 export async function verifyCode(challengeId: string, code: string, trustDevice: boolean): Promise<Session> {
   const body = { challengeId, code, trustDevice };
   return remember(await json<Session>("/api/session/verify", { method: "POST", body, quiet: true }));
+}
+
+/** Have a code mailed, by which an account is made. Whether there is one already is not told. Throws ApiError. */
+export async function askToSignUp(person: Record<"email" | "password" | "fname" | "lname", string>): Promise<void> {
+  await json("/api/auth/signup", { method: "POST", body: person, quiet: true });
+}
+
+export async function confirmSignUp(email: string, code: string): Promise<Session> {
+  return remember(await json<Session>("/api/session/signup", { method: "POST", body: { email, code }, quiet: true }));
+}
+
+/** Have a code mailed, by which a new password is set, if there is such an account; that is not told either. */
+export async function askToReset(email: string): Promise<void> {
+  await json("/api/auth/resetCode", { method: "POST", body: { email }, quiet: true });
+}
+
+export async function setPassword(email: string, resetCode: string, password: string): Promise<void> {
+  await json("/api/auth/changePassword", { method: "POST", body: { email, resetCode, password }, quiet: true });
 }
 
 /** Sign in with what an organisation said. Throws ApiError. */

@@ -13,6 +13,7 @@ import { tell } from "./tabs";
 
 const Menu = lazy(() => import("./CourseMenu"));
 const Favourites = lazy(() => import("./Favourites"));
+const Found = lazy(() => import("./Found"));
 const TwinMenu = lazy(() => import("./TwinMenu"));
 const Account = lazy(() => import("./Account"));
 
@@ -125,9 +126,7 @@ function List({ wanted, onDone }: { wanted: string; onDone: () => void }) {
             </button>
           </p>
         )}
-        {data && found.length === 0 && (
-          <p className="empty">{wanted ? t("shell.noneFound", { text: wanted }) : t("shell.none")}</p>
-        )}
+        {data && <Nothing none={data.length === 0} noneFound={found.length === 0} wanted={wanted} />}
         {groups(found).map(([label, members]) => (
           <section aria-label={t(label)} key={label}>
             <h2>{t(label)}</h2>
@@ -138,6 +137,15 @@ function List({ wanted, onDone }: { wanted: string; onDone: () => void }) {
             </ul>
           </section>
         ))}
+        {data && data.length > 0 && wanted.trim() && (
+          <Suspense fallback={null}>
+            <Found
+              courses={data.filter((course) => course.course_id !== gone?.course.course_id)}
+              onDone={onDone}
+              wanted={wanted}
+            />
+          </Suspense>
+        )}
       </div>
       {gone && (
         <Deleted
@@ -150,6 +158,11 @@ function List({ wanted, onDone }: { wanted: string; onDone: () => void }) {
       )}
     </>
   );
+}
+
+function Nothing({ none, noneFound, wanted }: { none: boolean; noneFound: boolean; wanted: string }) {
+  if (!noneFound) return null;
+  return <p className="empty">{none ? t("shell.none") : t("shell.noneFound", { text: wanted })}</p>;
 }
 
 function Row({ course, onDone, onDelete }: { course: Course; onDone: () => void; onDelete: (course: Course) => void }) {
