@@ -166,6 +166,7 @@ POST /api/auth/createInstitutionForContextid            403 404 404 404 200 200
 POST /api/admin/institution/{twin}/launchSecret         403 404 403 404 200 200
 DELETE /api/admin/institution/{twin}/launchSecret       403 404 403 404 200 200
 POST /api/session/verify                                public
+POST /api/session/signup                                public
 POST /api/session/sso                                   public
 GET /api/session                                        public
 POST /api/session/refresh                               401 401 401 401 401 401

@@ -11,6 +11,7 @@ from sqlalchemy import update
 from yarl import URL
 
 from tests.live import EMAIL, PASSWORD
+from tests.mailbox import code_in, next_mail
 from tests.transports.socketio.clients import PATH, Closed, Engine, eventually, hub, links_of, query
 from tests.world import World
 from twinspeak.persistence.db import Tx
@@ -105,6 +106,26 @@ async def test_the_session_speaks_for_its_person_until_it_signs_out(page: Page):
     assert (await page.send("GET", "/api/session"))[1]["profile"] is None
     assert code(await page.send("GET", "/api/ai/turns")) == (401, "authentication_required")
     assert code(await page.send("GET", "/api/ai/turns", cookie=f"twinspeak_session={kept}")) == (401, "invalid_token")
+
+
+async def test_signing_up_on_the_page_ends_with_a_cookie_and_no_token(here: World):
+    new = {"email": "page@example.org", "password": "a quiet green lamp"}
+    async with aiohttp.ClientSession(here.server.url, cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+        fresh = Page(here, http)
+        assert (await fresh.send("GET", "/api/session"))[1]["signUp"] is True
+        assert (await fresh.send("POST", "/api/auth/signup", new))[0] == 200
+        shown = {"email": new["email"], "code": code_in(await next_mail(here.server.settings.data_dir, new["email"]))}
+        for origin in (EVIL, ""):
+            refused = await fresh.send("POST", "/api/session/signup", shown, **{"origin": origin, "sec-fetch-site": ""})
+            assert code(refused) == (403, "origin_not_allowed")
+        wrong = await fresh.send("POST", "/api/session/signup", {**shown, "code": "AAAAAAAA"})
+        assert code(wrong) == (400, "invalid_code")
+        status, body = await fresh.send("POST", "/api/session/signup", shown)
+        assert (status, body["profile"]["email"], body["signUp"]) == (200, new["email"], False)
+        assert fresh.cookie not in json.dumps(body)
+        assert "token" not in body
+        assert (await fresh.send("GET", "/api/session"))[1]["profile"]["email"] == new["email"]
+        assert code(await fresh.send("POST", "/api/session/signup", shown)) == (400, "invalid_code")
 
 
 async def test_a_wrong_password_gets_no_cookie(here: World):

@@ -56,14 +56,14 @@ class SignUp:
         self._passwords = passwords
         self._codes = codes
         self._mail = mail
-        self._open = is_open
+        self.is_open = is_open
 
     async def ask(self, person: NewPerson) -> None:
         """Send a code to the address. Nothing else is made until it comes back.
 
         Raises SignUpClosed, ValidationFailed (address, password) and Overloaded.
         """
-        if not self._open:
+        if not self.is_open:
             raise SignUpClosed
         email = check_email(person.email)
         check_new(person.password, name="password")

@@ -1,24 +1,30 @@
+import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { type SubmitEvent, useId, useRef, useState } from "react";
+import { lazy, type SubmitEvent, Suspense, useId, useRef, useState } from "react";
 import { client, session, signIn } from "../api/queries";
 import type { Challenge } from "../api/types";
 import { t } from "../i18n";
-import { Icon, Mark } from "../ui/icons";
+import { Mark } from "../ui/icons";
+import type { Task } from "./ByMail";
 import { CodeStep } from "./CodeStep";
 import { whyNot } from "./comingBack";
 import { go } from "./going";
+import { Password } from "./Password";
 import { said } from "./refusal";
+
+const ByMail = lazy(() => import("./ByMail"));
 
 export function SignIn({ next, ended }: { next: string; ended: boolean }) {
   const navigate = useNavigate();
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
-  const [shown, setShown] = useState(false);
+  const [task, setTask] = useState<Task | null>(null);
+  const open = useQuery(session).data?.signUp;
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState(whyNot);
   const [challenge, setChallenge] = useState<Challenge | null>(null);
   const field = useRef<HTMLInputElement>(null);
-  const [emailId, passwordId, errorId] = [useId(), useId(), useId()];
+  const [emailId, errorId] = [useId(), useId()];
 
   async function submit(event: SubmitEvent): Promise<void> {
     event.preventDefault();
@@ -39,6 +45,13 @@ export function SignIn({ next, ended }: { next: string; ended: boolean }) {
       field.current?.select();
     }
   }
+  if (task && !challenge) {
+    return (
+      <Suspense fallback={null}>
+        <ByMail email={email} next={next} onBack={() => setTask(null)} onChallenge={setChallenge} task={task} />
+      </Suspense>
+    );
+  }
   if (challenge) return <CodeStep challenge={challenge} leave={() => setChallenge(null)} next={next} />;
   return (
     <main className="signin">
@@ -56,33 +69,23 @@ export function SignIn({ next, ended }: { next: string; ended: boolean }) {
           type="email"
           value={email}
         />
-        <label htmlFor={passwordId}>{t("signin.password")}</label>
-        <div className="field">
-          <input
-            autoComplete="current-password"
-            id={passwordId}
-            onChange={(event) => setPassword(event.target.value)}
-            ref={field}
-            required
-            type={shown ? "text" : "password"}
-            value={password}
-          />
-          <button
-            aria-label={t(shown ? "signin.hide" : "signin.show")}
-            aria-pressed={shown}
-            className="icon-button"
-            onClick={() => setShown(!shown)}
-            type="button"
-          >
-            <Icon name="eye" />
-          </button>
-        </div>
+        <Password onChange={setPassword} ref={field} value={password} />
         <p className="form-error" id={errorId} role="alert">
           {error}
         </p>
         <button className="button wide" disabled={busy} type="submit">
           {t(busy ? "signin.busy" : "signin.submit")}
         </button>
+        <div className="signin-else">
+          <button className="link-button" onClick={() => setTask("reset")} type="button">
+            {t("signin.forgotten")}
+          </button>
+          {open && (
+            <button className="link-button" onClick={() => setTask("signUp")} type="button">
+              {t("signin.signUp")}
+            </button>
+          )}
+        </div>
       </form>
     </main>
   );

@@ -35,4 +35,6 @@ async function forget(router: Router, search: { ended?: boolean; next?: string }
   client.clear();
   client.setQueryData(session.queryKey, { profile: null, csrfToken: null, expires: null, challenge: null });
   await router.navigate({ to: "/signin", search });
+  // Whether anybody may sign up here is the server's to say.
+  await client.invalidateQueries(session).catch(() => undefined);
 }

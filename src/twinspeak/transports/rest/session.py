@@ -19,6 +19,7 @@ from twinspeak.transports.http.schemas import failures
 from twinspeak.transports.rest import render
 from twinspeak.transports.rest.auth import ChallengeShape, Confirmation, Credentials, challenge_shape, checked
 from twinspeak.transports.rest.shapes import ProfileShape, Shape
+from twinspeak.transports.rest.signup import CodeBody, confirmed
 from twinspeak.transports.rest.sso import Callback, came_back
 from twinspeak.transports.rest.two_steps import AnswerBody, answered
 
@@ -39,6 +40,9 @@ class Session(Shape):
     )
     challenge: ChallengeShape | None = Field(
         default=None, description="What signing in still takes; `/api/session/verify` takes the code."
+    )
+    sign_up: bool = Field(
+        default=False, serialization_alias="signUp", description="Nobody is signed in, and anybody may make an account."
     )
 
 
@@ -67,6 +71,19 @@ async def verify_session(request: Request, response: Response, body: AnswerBody)
 
 
 @ROUTER.post(
+    "/api/session/signup",
+    summary="Confirm your sign-up on the page",
+    responses=failures(400, 403, 429),
+    dependencies=[PUBLIC],
+)
+async def confirm_on_page(request: Request, response: Response, body: CodeBody) -> Session:
+    """Make the account that `/api/auth/signup` asked for, and sign in. Only a page of this server may ask."""
+    if not from_own_page(request, proven=True):
+        raise OriginNotAllowed
+    return await _kept(request, response, await confirmed(request, body))
+
+
+@ROUTER.post(
     "/api/session/sso",
     summary="Come back to the page from an organisation",
     responses=failures(401, 403, 429),
@@ -83,14 +100,15 @@ async def sso_session(request: Request, response: Response, back: Callback) -> S
 async def read_session(request: Request) -> Session:
     """Return the person that this browser's cookie speaks for, and the CSRF token of the session."""
     services, token = services_of(request), page_session.token_in(request)
+    nobody = Session(sign_up=services.people.sign_up.is_open)
     if token is None:
-        return Session()
+        return nobody
     try:
         held = await services.auth.hold(token)
     except CodedError as error:
         if error.status >= 500:
             raise
-        return Session()
+        return nobody
     profile = render.profile(await services.profiles.get(held.caller))
     csrf_token = services.auth.page_key(held.caller.session_id)
     most = services.edge.upload_file_max_bytes

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from twinspeak.services.auth import SignedIn
 from twinspeak.services.rate_limits import AUTH, CODES, MAIL, address_key
 from twinspeak.services.signup import NewPerson
 from twinspeak.transports.http import rate
@@ -71,9 +72,13 @@ async def sign_up(request: Request, person: SignUpBody) -> Confirmation:
 @ROUTER.post("/api/auth/signup/confirm", summary="Confirm your sign-up", dependencies=[PUBLIC])
 async def confirm_sign_up(request: Request, body: CodeBody) -> SignedInShape:
     """Make the account, and sign in."""
+    return render.signed_in(await confirmed(request, body))
+
+
+async def confirmed(request: Request, body: CodeBody) -> SignedIn:
+    """Make the account of who shows the code, within the limits. Raises InvalidCode, RateLimited."""
     with rate.failures_only(request, address_key(client_ip(request)), CODES):
-        signed = await services_of(request).people.sign_up.confirm(body.email, body.code, device_of(request))
-    return render.signed_in(signed)
+        return await services_of(request).people.sign_up.confirm(body.email, body.code, device_of(request))
 
 
 @ROUTER.post("/api/auth/resetCode", summary="Ask for a code to set a new password", dependencies=[PUBLIC])
