@@ -117,8 +117,10 @@ async def test_another_site_is_refused_by_the_browser_and_by_the_server(
     page, (_, other, twin) = visitor.page, sites
     asked = list[str]()
     page.on("request", lambda request: asked.append(request.url))
+    await page.clock.install()
     await page.goto(other)
-    await load(page, twin, openOnLoad=True)
+    given = {"twin": twin, "display": {"openOnLoad": True}}
+    await page.evaluate("given => { window.why = twinspeak.load(given).catch(error => error.message) }", given)
     for _ in range(100):
         if visitor.complaints:
             break
@@ -126,11 +128,33 @@ async def test_another_site_is_refused_by_the_browser_and_by_the_server(
     assert any("frame-ancestors" in complaint for complaint in visitor.complaints)
     visitor.complaints.clear()
     await visitor.shot("embed-refused")
+    # A frame that is not shown cannot say so: whoever waits for it is told after a while.
+    await page.clock.fast_forward(15_000)
+    assert await page.evaluate("window.why") == "frame_refused"
+    assert await page.evaluate("twinspeak.isReady()") is False
     assert not any("/api/" in url for url in asked), "a page that is not shown does nothing"
     signed = "fetch(given[0] + '/api/auth/sdk-sign', {method: 'POST', headers: {'content-type': 'application/json'}, "
     signed += "body: JSON.stringify({params: {userid: '1'}, institutionId: given[1]})}).then(r => r.status, () => 0)"
     assert await page.evaluate(f"given => {signed}", [here.server.url, twin]) == 0
     visitor.complaints.clear()
+
+
+async def test_a_load_settles_whatever_becomes_of_it(visitor: Visitor, sites: tuple[str, str, str]) -> None:
+    page, (listed, _, twin) = visitor.page, sites
+    await page.clock.install()
+    await page.goto(listed)
+    # The site's own server never says who comes.
+    waiting = (
+        "given => { window.why = twinspeak.load({...given, launch: () => new Promise(() => 0)}).catch(e => e.message) }"
+    )
+    given = {"twin": twin, "display": {"openOnLoad": True}}
+    await page.evaluate(waiting, given)
+    await expect(framed(page).get_by_text("Loading")).to_be_visible()
+    await page.clock.fast_forward(30_000)
+    assert await page.evaluate("window.why") == "silent"
+    await page.evaluate(waiting, given)
+    await page.evaluate("twinspeak.destroy()")
+    assert await page.evaluate("window.why") == "destroyed"
 
 
 async def test_who_may_frame_is_told_by_the_policy(here: World, sites: tuple[str, str, str]) -> None:

@@ -3,6 +3,11 @@
 import type { Answer, Command, FromFrame, Launch, ToFrame } from "../embed/protocol";
 import type { Display } from "./types";
 
+/** How long a frame may take to say its first word: a browser that refuses to show it tells nobody. */
+const FIRST_WORD_MS = 15_000;
+/** How long it may take from there until somebody is let in. */
+const LET_IN_MS = 30_000;
+
 export interface Hooks {
   /** Who comes; a refusal is an Error whose message is a code. */
   launch: () => Promise<Launch>;
@@ -17,6 +22,7 @@ export class Frame {
   private readonly frame: HTMLIFrameElement;
   private readonly pending = new Map<number, (answer: Answer) => void>();
   private last = 0;
+  private timer = 0;
   private readonly heard = (event: MessageEvent<unknown>) => {
     if (event.source === this.frame.contentWindow && event.origin === this.origin && ours(event.data))
       this.take(event.data);
@@ -43,6 +49,7 @@ export class Frame {
     }
     this.box.append(this.frame);
     window.addEventListener("message", this.heard);
+    this.within(FIRST_WORD_MS, "frame_refused");
   }
 
   show(visible: boolean): void {
@@ -60,13 +67,21 @@ export class Frame {
 
   destroy(): void {
     window.removeEventListener("message", this.heard);
+    clearTimeout(this.timer);
     this.frame.remove();
     if (!this.box.id) this.box.remove();
     this.pending.clear();
     this.connected = false;
   }
 
+  /** Have it refused unless something happens in time. */
+  private within(ms: number, code: string): void {
+    clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => this.hooks.onRefused(code), ms);
+  }
+
   private take(message: FromFrame): void {
+    if (message.type !== "answer" && message.type !== "close") clearTimeout(this.timer);
     if (message.type === "ready") void this.introduce();
     else if (message.type === "close") this.hooks.onClose();
     else if (message.type === "refused") this.hooks.onRefused(message.code);
@@ -81,6 +96,7 @@ export class Frame {
 
   private async introduce(): Promise<void> {
     this.connected = false;
+    this.within(LET_IN_MS, "silent");
     try {
       this.post({ twinspeak: 1, type: "launch", launch: await this.hooks.launch() });
     } catch (error) {

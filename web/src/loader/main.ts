@@ -26,7 +26,10 @@ interface Expected {
 
 const listeners = new Set<Listener>();
 
-/** Show a twin's button, and the twin once it is wanted. Resolves when it is connected; rejects when it is refused. */
+/**
+ * Show a twin's button, and the twin once it is wanted. Resolves when it is connected; rejects when it is refused, when
+ * the browser does not show it, and when it is taken away before that.
+ */
 function load(given: Options): Promise<void> {
   if (!given.twin) return Promise.reject(new Error("`twin` must be a digital twin's public id."));
   destroy();
@@ -70,6 +73,7 @@ function send(command: Command | string): void {
 function destroy(): void {
   frame?.destroy();
   button?.remove();
+  ready?.failed(new Error("destroyed"));
   [frame, button, options, visible, ready] = [null, null, null, false, null];
 }
 
