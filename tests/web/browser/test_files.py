@@ -5,6 +5,7 @@ import base64
 import json
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,6 +64,20 @@ async def drop(page: Page, files: dict[str, bytes]) -> None:
     await expect(page.get_by_text("Drop files to add them")).to_have_count(0)
 
 
+async def paste(page: Page, name: str, data: str, text: str = "") -> bool:
+    """Paste a file, and a text beside it if there is any; return whether the page took it."""
+    return await page.evaluate(
+        """([name, data, text]) => {
+            const clipboardData = new DataTransfer();
+            clipboardData.items.add(new File([data], name));
+            if (text) clipboardData.setData('text/plain', text);
+            const event = new ClipboardEvent('paste', {clipboardData, bubbles: true, cancelable: true});
+            return !document.activeElement.dispatchEvent(event);
+        }""",
+        [name, data, text],
+    )
+
+
 def tray(page: Page, name: str) -> Locator:
     return page.get_by_role("list", name="Files being added").get_by_role("listitem").filter(has_text=name)
 
@@ -99,6 +114,32 @@ async def test_from_a_drop_to_a_cited_answer(visitor: Visitor, reader: Worker) -
     await expect(visitor.turn().locator(".sources li")).to_have_count(1)
     await page.get_by_role("button", name="Ask about everything again").click()
     await expect(page.get_by_text("Asking about")).to_have_count(0)
+
+
+async def test_a_file_is_pasted_and_text_stays_text(visitor: Visitor) -> None:
+    page = visitor.page
+    await visitor.sign_in()
+    assert await paste(page, "pasted.md", "# Pasted")
+    await expect(tray(page, "pasted.md")).to_contain_text("Queued")
+    assert not await paste(page, "picture.png", "of the text", "the text")
+    await expect(tray(page, "picture.png")).to_have_count(0)
+
+
+async def test_a_dropped_folder_is_refused_and_what_lies_beside_it_is_taken(visitor: Visitor, tmp_path: Path) -> None:
+    page, folder, file = visitor.page, tmp_path / "papers", tmp_path / "beside.txt"
+    folder.mkdir()
+    (folder / "inside.txt").write_text("Inside.", encoding="utf-8")
+    file.write_text("Beside the folder.", encoding="utf-8")
+    await visitor.sign_in()
+    # As the browser gets it of a file manager: only there folders are told from files.
+    mouse = await visitor.context.new_cdp_session(page)
+    held = {"items": [], "files": [str(folder), str(file)], "dragOperationsMask": 1}
+    for step in ("dragEnter", "dragOver", "drop"):
+        await mouse.send("Input.dispatchDragEvent", {"type": step, "x": 400, "y": 300, "data": held})
+    await expect(tray(page, "papers").get_by_role("alert")).to_contain_text("Folders cannot be added")
+    await expect(tray(page, "beside.txt")).to_contain_text("Queued")
+    await expect(tray(page, "inside.txt")).to_have_count(0)
+    await visitor.shot("folder-refused")
 
 
 async def test_files_are_chosen_found_and_shown(visitor: Visitor, reader: Worker) -> None:
@@ -282,6 +323,10 @@ async def test_a_phone_has_room_for_files(browser: Browser, here: World, reader:
         await read(page, reader, "slim-")
         await expect(tray(page, "slim-")).to_contain_text("Ready")
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        # What stands above gives no way: it is scrolled to.
+        mark = await page.locator(".welcome .mark").bounding_box()
+        assert mark
+        assert (mark["width"], mark["height"]) == (52, 52)
         await visitor.shot("phone-tray")
         opened = await panel(page)
         assert await opened.evaluate("panel => panel.scrollWidth <= panel.clientWidth")

@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.live import EMAIL, PASSWORD
+from tests.web.browser.test_everybody import faults
 from tests.web.browser.visitor import Visitor
 from tests.world import STRANGER, STRANGER_PASSWORD, World
 
@@ -32,17 +33,20 @@ async def test_an_invitation_is_followed_and_a_request_approved(visitor: Visitor
     await page.goto(f"/approve?membership={membership['_id']}")
     await sign_in(visitor, EMAIL, PASSWORD)
     await expect(page.get_by_text("Somebody asks to join")).to_be_visible()
+    assert await faults(page) == []
     await visitor.shot("link-approve")
     await page.get_by_role("button", name="Let them in").click()
     await expect(page.get_by_text("They are a member now.")).to_be_visible()
     await page.goto("/approve?membership=000000000000000000000000")
     await page.get_by_role("button", name="Let them in").click()
     await expect(page.get_by_role("alert")).not_to_be_empty()
+    assert await faults(page) == []
 
     await visitor.context.clear_cookies()
     await page.goto(f"/join?institution={twin}&key={made['data']['joinId']}")
     await sign_in(visitor, STRANGER, STRANGER_PASSWORD)
     await expect(page.get_by_text("You are invited")).to_be_visible()
+    assert await faults(page) == []
     await visitor.shot("link-join")
     await page.get_by_role("button", name="Join it").click()
     await page.get_by_role("button", name="Talk to it").click()
