@@ -106,3 +106,20 @@ async def test_no_round_exceeds_the_window_however_much_tools_bring() -> None:
     assert len(world.provider.requests) == 6
     for request in world.provider.requests:
         assert size(request) + request.output_limit <= 2_000
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "most"),
+    [
+        ("It is said that the quick brown fox jumps over the lazy dog. " * 50, 700, 900),
+        ("0 1 2 3 4 5 6 7 8 9 " * 100, 1_900, 2_100),
+        ("12.5, 13.8; " * 100, 1_000, 1_300),
+        ("漢字仮名" * 100, 400, 600),
+        ("🌳" * 100, 300, 400),
+        ("", 0, 0),
+        ("\ud83c", 1, 1),
+    ],
+    ids=["prose", "digits", "table", "chinese", "emoji", "nothing", "half a pair"],
+)
+def test_what_vendors_cut_into_more_tokens_counts_more(text: str, least: int, most: int) -> None:
+    assert least <= window.text_tokens(text) <= most

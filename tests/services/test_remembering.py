@@ -1,6 +1,7 @@
 """What a conversation remembers: exchanges, summaries by a model or by rules, and none of what was forgotten."""
 
 import asyncio
+import re
 from typing import Any
 
 import msgspec
@@ -190,26 +191,47 @@ async def test_a_summary_is_of_one_person_in_one_place(stage: Stage):
     assert "Minutes" not in said(await talk(stage, carl, 7))
 
 
-async def test_200_turns_on_a_small_window_keep_the_newest_and_what_was_summed_up(stage: Stage):
+SMALL = ((1_000, 200), (1_600, 400), (4_000, 1_000), (32_000, 4_000))
+"""Windows and output limits, in tokens."""
+PIECES = re.compile(r"\d{1,3}|[^\W\d]+|[^\w\s]")
+"""What vendors' tokenizers cut a text into first: none makes fewer tokens of it, nor more of words that are common."""
+
+
+def newest_whole(sent: str, said: list[str]) -> int:
+    """Return how many of the newest answers are in a prompt whole; there must be none in a gap behind them."""
+    whole = [answer in sent for answer in reversed(said)]
+    count = whole.index(False) if False in whole else len(whole)
+    assert not any(whole[count:])
+    return count
+
+
+async def test_200_turns_on_small_windows_keep_the_newest_and_what_was_summed_up(stage: Stage):
     caller = await ada(stage, summary_model="small")
     stage.edit(user_of(caller), remember_history_count=15)
     writer = FakeWriter()
     keeper = Summaries(stage.db, Models(), writer)
-    model = msgspec.structs.replace(MODEL, context_window=1_200, max_output=400)
+    answers: list[str] = []
     for number in range(200):
         plan = await next_plan(stage, caller)
-        plan = msgspec.structs.replace(plan, model=model, output_limit=400, fallbacks=())
-        built = prompt.build(plan, ())
-        sent = "\n".join(message.text for message in built.messages)
-        assert built.tokens + min(400, window.usable(model) // 4) <= window.usable(model)
-        assert sent.endswith("And now?")
-        if number:
-            assert f"Answer {number - 1}:" in sent
-        if number > 8:
-            assert "In sum: Minutes" in sent
-            assert f"Answer {number - 3}:" in sent
+        kept: list[int] = []
+        for size, limit in SMALL:
+            model = msgspec.structs.replace(MODEL, context_window=size, max_output=limit)
+            built = prompt.build(msgspec.structs.replace(plan, model=model, output_limit=limit, fallbacks=()), ())
+            sent = "\n".join(message.text for message in built.messages)
+            answer = min(limit, window.usable(model) // 4)
+            assert built.tokens + answer <= window.usable(model)
+            assert len(PIECES.findall(built.system + sent)) + answer <= size
+            assert sent.endswith("And now?")
+            kept.append(newest_whole(sent, answers))
+            assert number < 1 or f"Answer {number - 1}:" in sent
+            assert number < 9 or "In sum: Minutes" in sent
+            assert number < 9 or size < 4_000 or f"Answer {number - 3}:" in sent
+        assert kept == sorted(kept)  # the larger the window, the more of the newest is whole
+        assert kept[1] >= min(number, 1)
+        assert kept[2] >= min(number, 3)
         words = f"{number} " * (20 + number % 60)
-        await stage.turn(caller, f"Question {number}? {words}", f"Answer {number}: {words}", course_id=COURSE)
+        answers.append(f"Answer {number}: {words}")
+        await stage.turn(caller, f"Question {number}? {words}", answers[-1], course_id=COURSE)
         await keeper.keep_up(plan)
     assert 50 <= len(writer.asked) <= 70
 

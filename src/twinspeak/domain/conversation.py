@@ -72,7 +72,9 @@ DIGEST_HEAD = "Earlier in this conversation, shortened:"
 DIGEST_REPLY = "I remember."
 SUMMARY_CHARS = 4_000
 """Characters of a summary that are kept."""
+_IN_SUM = "- In sum:"
 _LINE_CHARS = 600
+_SUM_CHARS = (_LINE_CHARS, 300, 150)
 _VERBATIM_SHARE = 3, 4
 """Of the room for a conversation that has to be compacted, how much its newest exchanges may take as they are."""
 
@@ -97,7 +99,7 @@ def recall(
     last = exchanges[-VERBATIM_OF_MORE:]
     lines = [_line(exchange, DIGEST_QUESTION_CHARS, DIGEST_ANSWER_CHARS) for exchange in uncovered(exchanges, summary)]
     if summary is not None:
-        lines.insert(0, f"- In sum: {shorten(summary.text, SUMMARY_CHARS)}")
+        lines.insert(0, f"{_IN_SUM} {shorten(summary.text, SUMMARY_CHARS)}")
     return (_digest(lines), *(_plain(exchange) for exchange in last))
 
 
@@ -111,7 +113,8 @@ def uncovered(exchanges: Sequence[Exchange], summary: Summary | None) -> Sequenc
 def compacted(exchanges: Sequence[Exchange], room: int, cost: Callable[[Exchange], int]) -> tuple[Exchange, ...]:
     """Return what of `exchanges` costs at most `room`: the newest as they are, of the older a line each, newest first.
 
-    What was shortened before, by `recall`, is shortened further.
+    What was shortened before, by `recall`, is shortened further. What was summed up comes before the lines: one line
+    of it tells more than one on a single exchange.
     """
     if sum(cost(exchange) for exchange in exchanges) <= room:
         return tuple(exchanges)
@@ -119,12 +122,21 @@ def compacted(exchanges: Sequence[Exchange], room: int, cost: Callable[[Exchange
     while first > 0 and used + cost(exchanges[first - 1]) <= share:
         first -= 1
         used += cost(exchanges[first])
+    head = next(([line] for line in _sums(exchanges[:first]) if cost(_digest([line])) <= room - used), [])
     lines: list[str] = []
     for line in _lines_of(exchanges[:first]):
-        if cost(_digest([line, *lines])) > room - used:
+        if line.startswith(_IN_SUM) or cost(_digest([*head, line, *lines])) > room - used:
             break
         lines.insert(0, line)
-    return (_digest(lines), *exchanges[first:]) if lines else tuple(exchanges[first:])
+    kept = [*head, *lines]
+    return (_digest(kept), *exchanges[first:]) if kept else tuple(exchanges[first:])
+
+
+def _sums(exchanges: Sequence[Exchange]) -> Iterator[str]:
+    """Yield the summary at the beginning of what is remembered, if there is one: ever shorter lines."""
+    if exchanges and exchanges[0].question.startswith(f"{DIGEST_HEAD}\n{_IN_SUM}"):
+        told = exchanges[0].question.split("\n- ")[1]
+        yield from (f"- {shorten(told, chars)}" for chars in _SUM_CHARS)
 
 
 def _lines_of(exchanges: Sequence[Exchange]) -> Iterator[str]:

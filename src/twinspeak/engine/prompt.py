@@ -9,13 +9,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from twinspeak.domain.credits import estimate_tokens
 from twinspeak.domain.errors import ContextTooLong
 from twinspeak.domain.locator import parse_locator
 from twinspeak.domain.memory import notes
 from twinspeak.domain.turn import AssistantMessage, Message, Passage, TurnPlan, UserMessage
 from twinspeak.engine import window
-from twinspeak.engine.window import message_tokens
+from twinspeak.engine.window import message_tokens, text_tokens
 
 PASSAGE_TOKENS = 400
 """What a passage is taken to cost when credits are held before the vault was searched."""
@@ -57,7 +56,7 @@ class Prompt(msgspec.Struct, frozen=True):
     @property
     def tokens(self) -> int:
         """An estimate of its size."""
-        return estimate_tokens(self.system) + sum(message_tokens(message) for message in self.messages)
+        return text_tokens(self.system) + sum(message_tokens(message) for message in self.messages)
 
 
 def build(plan: TurnPlan, passages: Sequence[Passage], *, tools: int = 0) -> Prompt:
@@ -70,13 +69,13 @@ def build(plan: TurnPlan, passages: Sequence[Passage], *, tools: int = 0) -> Pro
     room = window.for_prompt(plan.model, plan.output_limit, tools)
     fragments = fragments_of(plan)
     question = UserMessage(text=plan.ask.question, attachments=plan.ask.attachments)
-    room -= message_tokens(question) + sum(estimate_tokens(part.text) + 1 for part in fragments)
+    room -= message_tokens(question) + sum(text_tokens(part.text) + 1 for part in fragments)
     if room < 0:
         raise ContextTooLong(details={"contextWindow": plan.model.context_window})
     kept = window.kept_passages(passages, room // 2 - _FENCE_TOKENS)
     if kept:
         fragments.append(_passages(kept))
-        room -= estimate_tokens(fragments[-1].text) + 1
+        room -= text_tokens(fragments[-1].text) + 1
     history = window.kept_history(plan.history, max(0, room))
     messages: list[Message] = []
     for exchange in history:

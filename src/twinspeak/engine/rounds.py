@@ -211,7 +211,7 @@ class Rounds:
     async def _request(self, messages: tuple[Message, ...], *, may_call: bool) -> ModelRequest | None:
         """Return the next round's request; None when no credits are left for a further round."""
         plan, specs = self.plan, self._specs()
-        system = estimate_tokens(self._prompt.system)
+        system = window.text_tokens(self._prompt.system)
         room = window.usable(plan.model) - system - window.tool_tokens(specs)
         messages = window.within(messages, room - self._limits.least_output)
         said = sum(window.message_tokens(message) for message in messages)
@@ -223,7 +223,9 @@ class Rounds:
             if not self._fold.produced:
                 raise
             return None
-        self._round_prompt_tokens = tokens
+        self._round_prompt_tokens = estimate_tokens(self._prompt.system) + sum(
+            window.message_tokens(message, estimate_tokens) for message in messages
+        )
         return ModelRequest(
             turn_id=plan.ask.turn_id,
             model=plan.model,
