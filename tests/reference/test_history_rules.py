@@ -3,11 +3,13 @@
 Where the contract says otherwise than the reference, the contract is what is tested, and the docstring says so.
 """
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from tests.faces import Face, ask, body_of, post
+from tests.fakes.upstream import Reply, ending, text_reply, text_steps
 from tests.organisation import Org
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.usefixtures("database")]
@@ -34,6 +36,24 @@ async def test_a_conversation_exists_when_its_first_turn_is_saved(org: Org) -> N
     assert await courses(org, "first") == {}
     await talk(org, "first", 91, "Brand new")
     assert await courses(org, "first") == {91: "Brand new"}
+
+
+async def test_a_new_conversation_gets_a_title_once_its_first_answer_is_told(org: Org) -> None:
+    """Decision 055: the reply has the rule's name, which waits for no model; the list has the title later."""
+    await org.person("titled", "elm")
+    upstream, held = org.here.upstream, asyncio.Event()
+    await org.good("PUT", f"/api/admin/institution/{org.ids['elm']}", {"summaryModel": "fake-model"}, "stranger")
+    upstream.script(text_reply("Brown."), Reply([held, *text_steps('"Oak leaves"'), *ending()]))
+    told = await ask(org.here.server, org.tokens["titled"], Face.REST, "What colour are leaves?", ragIgnore=True)
+    assert (told.status, told.json["course_name"]) == (200, "What colour are leaves?")
+    assert set((await courses(org, "titled")).values()) == {"What colour are leaves?"}
+    before = (await org.here.record(told.turn_id, org.tokens["titled"]))["credits"]
+    held.set()
+    async with asyncio.timeout(10):
+        while set((await courses(org, "titled")).values()) != {"Oak leaves"}:  # noqa: ASYNC110 -- nobody tells it
+            await asyncio.sleep(0.01)
+    assert (await org.here.record(told.turn_id, org.tokens["titled"]))["credits"] == before
+    await org.good("PUT", f"/api/admin/institution/{org.ids['elm']}", {"summaryModel": ""}, "stranger")
 
 
 async def test_courses_can_be_filtered_by_api_whatever_the_case(org: Org) -> None:

@@ -15,7 +15,7 @@ from twinspeak.app.mcp import ways_of
 from twinspeak.app.models import keys_of, open_models
 from twinspeak.app.offline import Ground
 from twinspeak.app.tools import WaysOut, tools_of
-from twinspeak.app.writing import ModelWriter
+from twinspeak.app.writing import Afterwards, ModelWriter
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.errors import CodedError, OperatorError
 from twinspeak.domain.ids import new_id
@@ -43,6 +43,7 @@ from twinspeak.services.moderation import Moderation
 from twinspeak.services.rate_limits import RateLimits, Rule
 from twinspeak.services.remembering import Summaries
 from twinspeak.services.second_factors import SecondFactors
+from twinspeak.services.titles import Titles
 from twinspeak.services.turn_store import TurnStore
 from twinspeak.services.vault import Vaults
 from twinspeak.settings import Settings
@@ -90,7 +91,7 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
         embedders = await stack.enter_async_context(open_embedders(settings, ground.db, ground.secrets))
         retriever = VaultRetriever(ground.db, embedders=embedders)
         tools = await tools_of(settings, ground, retriever, WaysOut(client, fetcher, ways_of(settings, ground, stack)))
-        moderation = Moderation(ground.db, _judge(settings, client))
+        moderation, writer = Moderation(ground.db, _judge(settings, client)), ModelWriter(models)
         ports = TurnPorts(
             resolver=resolver,
             store=store,
@@ -99,7 +100,7 @@ async def running(settings: Settings, ground: Ground) -> AsyncGenerator[Running]
             tools=tools.runner,
             models=models,
             observer=TurnTelemetry(metrics),
-            summarizer=Summaries(ground.db, models, ModelWriter(models)),
+            summarizer=Afterwards(Titles(ground.db, models, writer), Summaries(ground.db, models, writer)),
         )
         turns = tools.asker.turns = TurnRegistry(ports, _limits(settings), keep_s=settings.turn_log_keep_s)
         auth.revocations.tell(turns.revoke, turns.leave)

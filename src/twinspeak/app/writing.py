@@ -6,13 +6,26 @@ from contextlib import aclosing
 from twinspeak.domain.errors import ProviderTimeout
 from twinspeak.domain.events import ModelText
 from twinspeak.domain.models import ModelSpec
-from twinspeak.domain.turn import ModelRequest, Sampling, UserMessage
-from twinspeak.engine.ports import ModelDirectory
+from twinspeak.domain.turn import ModelRequest, Sampling, TurnPlan, UserMessage
+from twinspeak.engine.ports import ModelDirectory, Summarizer
 from twinspeak.services.ports import Behalf
 
 OUTPUT_TOKENS = 1_000
 PATIENCE_S = 60.0
 _MOST_CHARS = 20_000
+
+
+class Afterwards:
+    """What is done after a turn, one after the other: `engine.ports.Summarizer`."""
+
+    def __init__(self, *chores: Summarizer) -> None:
+        """Keep them."""
+        self._chores = chores
+
+    async def keep_up(self, plan: TurnPlan) -> None:
+        """Do each; none raises what another one must not suffer from."""
+        for chore in self._chores:
+            await chore.keep_up(plan)
 
 
 class ModelWriter:

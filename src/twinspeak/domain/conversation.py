@@ -12,7 +12,8 @@ class CourseRef(msgspec.Struct, frozen=True):
     """`selectedCourse` as asked: the conversation, and the assistant it carries in older clients.
 
     `replaces_id` is the turn in whose place a question is asked (edited, or once more), `parent_id` the one it follows;
-    without either it follows the newest. `branched`: the conversation has more than one path.
+    without either it follows the newest. `branched`: the conversation has more than one path. `named_by_rule`: nobody
+    has said what it is to be called.
     """
 
     course_id: int
@@ -21,6 +22,7 @@ class CourseRef(msgspec.Struct, frozen=True):
     replaces_id: str | None = None
     parent_id: str | None = None
     branched: bool = False
+    named_by_rule: bool = False
 
 
 class Exchange(msgspec.Struct, frozen=True):
@@ -122,7 +124,7 @@ def compacted(exchanges: Sequence[Exchange], room: int, cost: Callable[[Exchange
     while first > 0 and used + cost(exchanges[first - 1]) <= share:
         first -= 1
         used += cost(exchanges[first])
-    head = next(([line] for line in _sums(exchanges[:first]) if cost(_digest([line])) <= room - used), [])
+    head = [line for line in _sums(exchanges[:first]) if cost(_digest([line])) <= room - used][:1]
     lines: list[str] = []
     for line in _lines_of(exchanges[:first]):
         if line.startswith(_IN_SUM) or cost(_digest([*head, line, *lines])) > room - used:

@@ -79,7 +79,7 @@ class Moderator(Protocol):
 
 
 class Summarizer(Protocol):
-    """Sums up conversations that have become long."""
+    """Looks after conversations: names new ones, sums up those that have become long."""
 
     async def keep_up(self, plan: TurnPlan) -> None:
         """Do what there is to do after a turn has ended well; nobody waits for it."""

@@ -259,7 +259,7 @@ def _look_up(tx: Tx, ask: Ask, default_model: str) -> _Found:
         choice=choice,
         wanted=wanted,
         own=ai_models.named(tx, scope, wanted) if institution else {},
-        course=msgspec.structs.replace(course, course_name=_course_name(ask, course, conversation)),
+        course=_called(tx, scope, ask, course, conversation),
         exchanges=exchanges,
         memories=tuple(memories.readable(tx, scope)) if uses_memory(user) else (),
         has_other_twins=memberships.has_others(tx, caller.user_id, caller.institution_id),
@@ -331,10 +331,19 @@ def _with_tool_names(tx: Tx, assistant: Assistant | None) -> Assistant | None:
     return msgspec.structs.replace(assistant, tools=tuple(chosen))
 
 
-def _course_name(ask: Ask, course: CourseRef, conversation: Conversation | None) -> str:
-    if course.course_name or course.course_id == UNASSIGNED:
-        return course.course_name
-    return (conversation.course_name if conversation else "") or course_name_from(ask.question)
+def _called(tx: Tx, scope: Scope, ask: Ask, course: CourseRef, conversation: Conversation | None) -> CourseRef:
+    """Return a conversation with its name: the one given, else the one it has, else one made by rule.
+
+    Clients send back what the first reply told: where that was the rule's, the name it has got since stays.
+    """
+    given, has = course.course_name, conversation.course_name if conversation else ""
+    if course.course_id == UNASSIGNED:
+        return course
+    if given and has and given != has and given == course_name_from(turns.first_question(tx, scope, course.course_id)):
+        given = has
+    by_rule = not given and not has
+    name = given or has or course_name_from(ask.question)
+    return msgspec.structs.replace(course, course_name=name, named_by_rule=by_rule)
 
 
 def _retrieval(ask: Ask, found: _Found) -> Retrieval:

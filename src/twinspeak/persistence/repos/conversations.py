@@ -61,9 +61,13 @@ def listing(tx: Tx, scope: Scope, faces: tuple[str, ...] | None = None) -> list[
     ]
 
 
-def rename(tx: Tx, scope: Scope, course_id: int, name: str) -> int:
-    """Rename a conversation in all its records, running turns too; return how many there are."""
-    renamed = update(turns).where(*_of_course(course_id)).values(course_name=name)
+def rename(tx: Tx, scope: Scope, course_id: int, name: str, *, was: str | None = None) -> int:
+    """Rename a conversation in all its records, running turns too; return how many there are.
+
+    With `was`, only records that are still called that.
+    """
+    still = () if was is None else (turns.c.course_name == was,)
+    renamed = update(turns).where(*_of_course(course_id), *still).values(course_name=name)
     return tx.change(scoped(scope, renamed))
 
 

@@ -91,6 +91,12 @@ _LATEST = ScopedStatement(
     .order_by(*_NEWEST_FIRST)
     .limit(1)
 )
+_FIRST = ScopedStatement(
+    select(turns.c.question)
+    .where(turns.c.course_id == bindparam("course"), turns.c.forgotten.is_(False))
+    .order_by(turns.c.number)
+    .limit(1)
+)
 _PERSONAS = select(*(assistants.c[name] for name in ("id", "name", "picture_url", "liked_count")))
 _WITH_HOME = turns.outerjoin(
     memberships,
@@ -218,6 +224,11 @@ def conversation(tx: Tx, scope: Scope, course_id: int) -> Conversation | None:
     """Return name, last assistant and last turn of a conversation; None when it has no turn yet."""
     latest = tx.scoped(scope, _LATEST, {"course": course_id}).first()
     return None if latest is None else Conversation(latest.course_name, latest.assistant_id, latest.id, latest.branched)
+
+
+def first_question(tx: Tx, scope: Scope, course_id: int) -> str:
+    """Return what a conversation began with, "" where nothing is left of it."""
+    return tx.scoped(scope, _FIRST, {"course": course_id}).scalar() or ""
 
 
 def exchanges(tx: Tx, scope: Scope, course_id: int, *, most: int) -> tuple[Exchange, ...]:
