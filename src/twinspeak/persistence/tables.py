@@ -40,6 +40,7 @@ from twinspeak.persistence.text import Words
 _RUNNING = text("state = 'running'")
 _CHARGED = text("credits > 0")
 _THUMBED = text("thumb <> ''")
+_HAS_SECRET = text("mcp_secret <> ''")
 
 meta = _table("meta", Column("key", Words(100), primary_key=True), _text("value"))
 
@@ -120,6 +121,7 @@ institutions = _table(
     _one_of("status", "active", "inactive", "suspended", "deleted"),
     Index(None, "account_id"),
     Index(None, "join_id", unique=True),
+    Index(None, "mcp_secret", unique=True, sqlite_where=_HAS_SECRET, postgresql_where=_HAS_SECRET),
 )
 
 users = _table(

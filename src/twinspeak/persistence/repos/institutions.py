@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, bindparam, func, insert, select, update
+from sqlalchemy import Row, bindparam, func, insert, literal_column, select, update
 
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.ids import new_id
@@ -62,7 +62,12 @@ def by_public_id(tx: Tx, public_id: str) -> Institution | None:
 
 def by_mcp_secret(tx: Tx, secret_hash: str) -> Institution | None:
     """Return the active twin that has MCP switched on and this secret."""
-    wanted = (institutions.c.mcp_secret == secret_hash, institutions.c.mcp_enabled.is_(True))
+    # The index holds no empty ones; SQLite uses it where the statement says so too.
+    wanted = (
+        institutions.c.mcp_secret == secret_hash,
+        institutions.c.mcp_secret != literal_column("''"),
+        institutions.c.mcp_enabled.is_(True),
+    )
     return from_row(tx.first(select(*COLUMNS).where(institutions.c.status == "active", *wanted)))
 
 
