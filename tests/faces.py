@@ -77,7 +77,7 @@ class Answer:
         if self.face is Face.REST:
             return {"outputs": only(self.json["outputs"])} if self.status == 200 else {}
         if self.face is Face.OPENAI:
-            return {"content": "".join(piece for piece in self._contents() if not _SPOKEN.fullmatch(piece))}
+            return {"content": "".join(piece for piece in self.contents() if not _SPOKEN.fullmatch(piece))}
         streamed = self.kind("stream")
         told = {"deltas": "".join(frame["delta"] for frame in streamed)}
         if self.face is Face.SSE and streamed:
@@ -91,7 +91,8 @@ class Answer:
         """The reply's fields: the body on REST, `complete` on SSE."""
         return self.json if self.face is Face.REST else only(self.kind("complete"))
 
-    def _contents(self) -> list[str]:
+    def contents(self) -> list[str]:
+        """Return the pieces of content of chat completions, spoken acknowledgements too."""
         chunks = [frame for frame in self.frames if isinstance(frame, dict) and "choices" in frame]
         deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
         return [delta["content"] for delta in deltas if delta.get("content")]

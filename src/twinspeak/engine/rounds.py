@@ -168,7 +168,7 @@ class Rounds:
             duration_ms=duration_ms,
             first_token_ms=self._first_token_ms,
             thinking=tuple(self._thinking),
-            tools=tuple(self._toolbox.used),
+            tools=tuple(sorted(self._toolbox.used, key=lambda use: use.began)),
             passages=tuple(_cited(self._toolbox.passages, output)),
             failure=failure,
             stop_reason=self._stop.value,

@@ -54,7 +54,7 @@ class _Running(msgspec.Struct, frozen=True):
 
 
 class Toolbox:
-    """The tools of one turn. `used` is what history keeps, `passages` what the answer may cite."""
+    """The tools of one turn. `used` is what history keeps, as it ended, `passages` what the answer may cite."""
 
     def __init__(self, plan: TurnPlan, runner: ToolRunner, log: TurnLog) -> None:
         """Nothing has run yet."""
