@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     web_search: Literal["off", "searxng", "brave", "tavily"] = "off"
     web_search_url: str = ""
     web_search_key: SecretStr | None = None
+    mcp_programs: Path | None = None
     openai_wire: Literal["auto", "chat", "responses"] = "auto"
 
     stream_coalesce_ms: int = Field(default=20, ge=0, le=5_000)

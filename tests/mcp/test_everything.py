@@ -3,8 +3,8 @@
 import asyncio
 import socket
 from asyncio.subprocess import DEVNULL
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from tests.mcp.node import package
 from tests.sqlite import sqlite_world
 from twinspeak.tools.mcp import client
 from twinspeak.tools.mcp.http import Endpoint, HttpServer, Unavailable
+from twinspeak.tools.mcp.stdio import Program, Programs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -46,9 +47,26 @@ async def everything() -> AsyncGenerator[int]:
         await process.wait()
 
 
-async def test_its_tools_are_listed_and_called():
+@asynccontextmanager
+async def over_http() -> AsyncGenerator[client.Server]:
     async with everything() as port, fetching(f"127.0.0.1:{port}") as (fetcher, _):
-        server = HttpServer(fetcher, Endpoint(f"http://127.0.0.1:{port}/mcp"))
+        yield HttpServer(fetcher, Endpoint(f"http://127.0.0.1:{port}/mcp"))
+
+
+@asynccontextmanager
+async def as_a_program() -> AsyncGenerator[client.Server]:
+    script = str(package("server-everything") / "dist/index.js")
+    program = Program(command=str(node_home() / "bin/node"), args=(script, "stdio"), twins=("*",), env=environment())
+    programs = Programs({"everything": program})
+    try:
+        yield programs.way("everything", "a" * 24)
+    finally:
+        await programs.close()
+
+
+@pytest.mark.parametrize("way", [over_http, as_a_program])
+async def test_its_tools_are_listed_and_called(way: Callable[[], AbstractAsyncContextManager[client.Server]]):
+    async with way() as server:
         tools = {tool.name: tool for tool in await client.tools_of(server)}
         assert "echo" in tools
         echoed = await client.call(server, "echo", {"message": "Grüße 👋"}, timeout_s=10)

@@ -81,9 +81,11 @@ class Place:
 
 
 @asynccontextmanager
-async def mcp_place(folder: Path, *, both: bool = False, **settings: Any) -> AsyncGenerator[Place]:
-    """Serve; `both`: on the database that the test asked for, else on SQLite."""
+async def mcp_place(
+    folder: Path, *, both: bool = False, serving: dict[str, Any] | None = None, **settings: Any
+) -> AsyncGenerator[Place]:
+    """Serve; `both`: on the database that the test asked for, else on SQLite. `settings` are the fake's."""
     making = world if both else sqlite_world
-    async with mcp_fake(**settings) as fake, making(folder, egress_allow=("127.0.0.1",)) as here:
+    async with mcp_fake(**settings) as fake, making(folder, egress_allow=("127.0.0.1",), **(serving or {})) as here:
         _, body = await here.post("/api/user/refresh/profile")
         yield Place(here, fake, body["profile"]["institution"]["_id"])

@@ -109,7 +109,7 @@ async def tools_of(settings: Settings, ground: Ground, retriever: Retriever, way
     ]
     records = ToolRecords(ground.db, [tool.spec for tool in tools], _MISSING)
     await records.ensure()
-    return Tools(Runner(Registry(tools), ways.mcp.remote), asker, records, ways.mcp)
+    return Tools(Runner(Registry(tools), ways.mcp.remote, grants=records.grants), asker, records, ways.mcp)
 
 
 def _web_search(settings: Settings, client: TrustedClient) -> list[Tool]:

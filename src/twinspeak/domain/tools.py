@@ -20,6 +20,8 @@ class Material(msgspec.Struct, frozen=True):
 
 ARGUMENTS = 6
 """Free descriptions of a tool's parameters (reference content 5.1)."""
+PROGRAM = "stdio:"
+"""How the address of an MCP server begins that is one of the operator's programs; its name follows."""
 MCP_ACTIVE, MCP_INACTIVE = "active", "inactive"
 
 
@@ -69,6 +71,11 @@ class McpServer(msgspec.Struct, frozen=True):
     revision: int = 1
 
     @property
+    def program(self) -> str | None:
+        """The name of the operator's program that it is, None for a server with an address."""
+        return self.url.removeprefix(PROGRAM) if self.url.startswith(PROGRAM) else None
+
+    @property
     def origin(self) -> str:
         """What its texts are called as material."""
         return f"mcp:{self.id}"
@@ -93,6 +100,12 @@ class ToolGrants(msgspec.Struct, frozen=True):
     off: frozenset[str] = frozenset()
     records: dict[str, ToolRecord] = {}
     servers: tuple[McpServer, ...] = ()
+
+    def within(self, now: "ToolGrants") -> "ToolGrants":
+        """Return what is left of these grants by those of a later moment: nothing comes to them, changed servers go."""
+        gone = (name for name, record in self.records.items() if not record.usable)
+        servers = tuple(server for server in self.servers if server in now.servers)
+        return ToolGrants(off=self.off | now.off | frozenset(gone), records=now.records, servers=servers)
 
 
 class ToolSpec(msgspec.Struct, frozen=True):

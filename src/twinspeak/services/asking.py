@@ -8,7 +8,7 @@ import msgspec
 
 from twinspeak.domain.ai_models import AiModel
 from twinspeak.domain.assistant import Assistant
-from twinspeak.domain.caller import Caller, Scope, scope_of
+from twinspeak.domain.caller import Caller, scope_of
 from twinspeak.domain.cascade import RagSwitches, Retrieval, choose_model, choose_retrieval
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.conversation import UNASSIGNED, CourseRef, Exchange, course_name_from
@@ -35,10 +35,8 @@ from twinspeak.persistence.db import Database, Tx
 from twinspeak.persistence.files import Files
 from twinspeak.persistence.repos import (
     ai_models,
-    mcp_servers,
     memberships,
     memories,
-    tool_records,
     turns,
     users,
     wallets,
@@ -51,6 +49,7 @@ from twinspeak.services.auth import live_caller
 from twinspeak.services.ports import ModelCatalogue
 from twinspeak.services.rate_limits import RateLimits, Rule
 from twinspeak.services.remembering import most_of, placed, recalled, uses_memory
+from twinspeak.services.tool_records import grants_of
 
 PERSONAL_PASSAGES = 6
 """How many passages a question outside any twin gets; a twin has a setting of its own."""
@@ -264,14 +263,8 @@ def _look_up(tx: Tx, ask: Ask, default_model: str) -> _Found:
         memories=tuple(memories.readable(tx, scope)) if uses_memory(user) else (),
         has_other_twins=memberships.has_others(tx, caller.user_id, caller.institution_id),
         documents=enclosures.look_up(tx, ask, caller, caller.institution_id) if ask.uploads else (),
-        tool_grants=_tool_grants(tx, scope, institution),
+        tool_grants=grants_of(tx, scope, institution),
     )
-
-
-def _tool_grants(tx: Tx, scope: Scope, twin: Institution | None) -> ToolGrants:
-    servers = mcp_servers.active(tx, scope) if twin else ()
-    off = frozenset(tool_records.names_of(tx, twin.tools_disabled) if twin and twin.tools_disabled else ())
-    return ToolGrants(off=off, records=tool_records.edited(tx), servers=servers)
 
 
 def _twin(tx: Tx, ask: Ask, caller: Caller, user: User) -> Institution | None:

@@ -51,12 +51,24 @@ class McpProbe(Protocol):
         """Return how a server did when it was asked last."""
         ...
 
+    def runs(self, program: str, institution_id: str) -> bool:
+        """Tell whether the operator has a program of this name for a twin."""
+        ...
+
+    def forget(self, server_id: str) -> None:
+        """Let go of a server that has changed or gone, at once."""
+        ...
+
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be different; UNSET leaves a field as it is. As `McpServer`, and the credential."""
+    """What is to be different; UNSET leaves a field as it is. As `McpServer`, and the credential.
+
+    `kind` is what the address must be: url, or stdio for the operator's programs.
+    """
 
     name: str | msgspec.UnsetType = msgspec.UNSET
     url: str | msgspec.UnsetType = msgspec.UNSET
+    kind: str | msgspec.UnsetType = msgspec.UNSET
     description: str | msgspec.UnsetType = msgspec.UNSET
     credential: str | msgspec.UnsetType = msgspec.UNSET
     enabled: bool | msgspec.UnsetType = msgspec.UNSET
@@ -146,6 +158,7 @@ class McpServers:
             )
 
         await self._db.write(write)
+        self._probe.forget(server_id.lower())
 
     async def delete(self, by: Actor, server_id: str) -> None:
         """Delete a server; its credential is gone at once. Raises as `get` does."""
@@ -156,6 +169,7 @@ class McpServers:
             audit.note(tx, by, "mcp_server.deleted", _target(old), before=_noted(old))
 
         await self._db.write(write)
+        self._probe.forget(server_id.lower())
 
     async def test(self, caller: Caller, server_id: str) -> list[FoundTool]:
         """Ask a server for its tools now. Raises as `get` does, Conflict, RateLimited, FetchFailed."""
@@ -178,11 +192,26 @@ class McpServers:
         server = msgspec.structs.replace(old, **given, has_credential=has_credential, revision=revision)
         if not server.name.strip():
             raise ValidationFailed(param="name", details=field("name", "must not be empty"))
+        kind = "url" if server.program is None else "stdio"
+        if changes.kind not in (msgspec.UNSET, kind):
+            raise ValidationFailed(param="server_type", details=field("server_type", f"does not fit: it is {kind}"))
+        if server.program is not None:
+            self._check_program(server, server.program)
+            return server
         try:
             self._guard.parse(server.url)
         except AddressNotAllowed as wrong:
             raise ValidationFailed(param="server_url", details=field("server_url", wrong.message)) from None
         return server
+
+    def _check_program(self, server: McpServer, program: str) -> None:
+        """Raise ValidationFailed for what is no program of the operator's for this twin."""
+        if server.has_credential:
+            given = field("authorization_header", "must be empty: programs have none")
+            raise ValidationFailed(param="authorization_header", details=given)
+        if not self._probe.runs(program, server.institution_id):
+            wrong = "names no program that this server has for this digital twin"
+            raise ValidationFailed(param="server_url", details=field("server_url", wrong))
 
 
 def rotate_secrets(tx: Tx, vault: SecretBox) -> None:

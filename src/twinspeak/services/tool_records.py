@@ -9,11 +9,14 @@ from typing import Any
 
 import msgspec
 
-from twinspeak.domain.caller import Actor
+from twinspeak.domain.caller import Actor, Scope, scope_of
 from twinspeak.domain.errors import Conflict, InvalidId, NotFound, ValidationFailed
 from twinspeak.domain.ids import parse_id
-from twinspeak.domain.tools import ToolRecord, ToolSpec
+from twinspeak.domain.institution import Institution
+from twinspeak.domain.tools import ToolGrants, ToolRecord, ToolSpec
+from twinspeak.domain.turn import TurnPlan
 from twinspeak.persistence.db import Database, Tx
+from twinspeak.persistence.repos import mcp_servers, memberships
 from twinspeak.persistence.repos import tool_records as rows
 from twinspeak.services import audit
 from twinspeak.services.audit import Target
@@ -54,7 +57,7 @@ class ToolRecords:
         return self._shown(await self._db.read(lambda tx: _one(tx, tool_id)))
 
     async def change(self, by: Actor, tool_id: str, changes: Mapping[str, Any]) -> Shown:
-        """Change fields of a record; turns that begin from now on see it. Raises InvalidId, NotFound."""
+        """Change fields of a record, for calls that begin from now on. Raises InvalidId, NotFound."""
 
         def store(tx: Tx) -> ToolRecord:
             old = _one(tx, tool_id)
@@ -91,10 +94,27 @@ class ToolRecords:
 
         await self._db.write(store)
 
+    async def grants(self, plan: TurnPlan) -> ToolGrants:
+        """Return what a turn's place has of tools by now."""
+        caller, place = plan.ask.caller, plan.institution.id if plan.institution else None
+
+        def read(tx: Tx) -> ToolGrants:
+            twin = memberships.twin(tx, caller.user_id, place) if place else None
+            return grants_of(tx, scope_of(caller, place), twin)
+
+        return await self._db.read(read)
+
     def _shown(self, record: ToolRecord) -> Shown:
         spec = self._specs.get(record.name)
         why = "" if spec else self._missing.get(record.name, _UNKNOWN)
         return Shown(record=record, spec=spec, unavailable=why)
+
+
+def grants_of(tx: Tx, scope: Scope, twin: Institution | None) -> ToolGrants:
+    """Return what a place has of tools; `twin` None is somebody's personal space."""
+    servers = mcp_servers.active(tx, scope) if twin else ()
+    off = frozenset(rows.names_of(tx, twin.tools_disabled) if twin and twin.tools_disabled else ())
+    return ToolGrants(off=off, records=rows.edited(tx), servers=servers)
 
 
 def _one(tx: Tx, tool_id: str) -> ToolRecord:

@@ -1,6 +1,7 @@
 """Running the tools that a model calls: within a time limit, within a size limit, and never raising (decision 009)."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ import structlog
 
 from twinspeak.domain.errors import CodedError, ToolError, ToolRefused
 from twinspeak.domain.events import DisplayInfo
+from twinspeak.domain.tools import ToolGrants
 from twinspeak.domain.turn import ToolCall, ToolOutcome, ToolSpec, TurnPlan
 from twinspeak.engine.ports import ToolContext
 from twinspeak.tools.mcp.remote import ICON, RemoteTools, label_of
@@ -15,6 +17,9 @@ from twinspeak.tools.registry import AnyTool, CallContext, Registry, granted, to
 
 _LONGEST_NAME = 64
 _BROKEN = "This tool failed on the server. Answer without it, or try again later."
+
+Grants = Callable[[TurnPlan], Awaitable[ToolGrants]]
+"""Tells what a turn's place has of tools by now."""
 
 log = structlog.stdlib.get_logger("twinspeak.tools")
 
@@ -31,12 +36,14 @@ class Runner:
         registry: Registry,
         remote: RemoteTools | None = None,
         *,
+        grants: Grants | None = None,
         timeout_s: float = 30,
         max_result_chars: int = 100_000,
     ) -> None:
-        """Keep the limits: seconds per call, characters per result."""
+        """Keep the limits: seconds per call, characters per result. Without `grants` a turn keeps what it was given."""
         self._registry = registry
         self._remote = remote
+        self._grants = grants
         self._timeout_s = timeout_s
         self._max_result_chars = max_result_chars
 
@@ -65,7 +72,7 @@ class Runner:
     async def run(self, call: ToolCall, context: ToolContext) -> ToolOutcome:
         """Run one call. Whatever goes wrong is an outcome with `success` false that tells the model what to do."""
         try:
-            tool = self._find(call, context.plan)
+            tool = self._find(call, await self._left(context.plan))
             _count(tool, context)
             outcome = await self._within_limit(tool, CallContext(context, call.call_id), _arguments(call))
         except ToolRefused as refusal:
@@ -83,9 +90,20 @@ class Runner:
         ours: list[AnyTool] = list(self._registry)
         return granted(plan, [*ours, *(self._remote.tools(plan) if self._remote else ())])
 
-    def _find(self, call: ToolCall, plan: TurnPlan) -> AnyTool:
-        """Return the tool called, if this turn offers it: a model cannot call its way round a switched-off tool."""
-        offered = {tool.name: tool for tool in self._offered(plan)}
+    async def _left(self, plan: TurnPlan) -> list[AnyTool]:
+        """Return the tools that the turn was offered and may still call: what is taken away in its middle is gone.
+
+        They are looked up under the names that the model was told: with fewer servers, names could mean others.
+        """
+        offered = self._offered(plan)
+        if self._grants is None:
+            return offered
+        left = plan.tool_grants.within(await self._grants(plan))
+        return granted(msgspec.structs.replace(plan, tool_grants=left), offered)
+
+    def _find(self, call: ToolCall, tools: list[AnyTool]) -> AnyTool:
+        """Return the tool called, if this turn has it: a model cannot call its way round a switched-off tool."""
+        offered = {tool.name: tool for tool in tools}
         if call.name not in offered:
             there_are = ", ".join(sorted(offered)) or "none"
             raise ToolRefused(

@@ -26,7 +26,11 @@ class Server(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of it."""
+        """Let go of it, having told it."""
+        ...
+
+    def drop(self) -> None:
+        """Let go of it at once."""
         ...
 
 

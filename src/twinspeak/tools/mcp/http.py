@@ -5,15 +5,13 @@ a stream that it closes is taken up again. A session that it has forgotten is be
 """
 
 import asyncio
-import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from itertools import count
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
-from twinspeak import __version__
 from twinspeak.domain.errors import CodedError, FetchFailed
 from twinspeak.egress.fetch import Answer, Bounds, Fetcher, Request
 from twinspeak.tools.mcp import wire
@@ -84,6 +82,10 @@ class HttpServer:
             raise Unavailable(error.message) from error
         raise Unavailable("It cannot be reached.")
 
+    def drop(self) -> None:
+        """Forget the session; the server is not told."""
+        self._session = None
+
     async def close(self) -> None:
         """Tell the server that its session is over, if there is one; whatever it says."""
         session, self._session = self._session, None
@@ -103,16 +105,11 @@ class HttpServer:
             return self._session
 
     async def _shake_hands(self, timeout_s: float) -> dict[str, str]:
-        params = {
-            "protocolVersion": wire.VERSIONS[0],
-            "capabilities": {},
-            "clientInfo": {"name": "twinspeak", "version": __version__},
-        }
         fresh: dict[str, str] = {}
-        found = await self._ask(fresh, "initialize", params, timeout_s, None)
-        version = found.get("protocolVersion")
-        if version not in wire.VERSIONS:
-            raise Unavailable("It speaks another version of the protocol.")
+        found = await self._ask(fresh, "initialize", wire.hello(), timeout_s, None)
+        version = wire.version_of(found)
+        if version is None:
+            raise Unavailable(wire.OTHER_VERSION)
         session = {**fresh, "MCP-Protocol-Version": version}
         await self._tell(session, wire.notification("notifications/initialized"))
         return session
@@ -196,29 +193,15 @@ class _Call:
             if wire.is_request(message) and self._answered < _ANSWERED:
                 self._answered += 1
                 await self._tell(wire.answer_to(message))
-            elif message.get("method") == "notifications/progress" and self._progress is not None:
-                self._tell_progress(message.get("params"), self._progress)
+            elif self._progress is not None and (told := wire.progress_of(message, self._number)) is not None:
+                self._progress(*told)
         return None
-
-    def _tell_progress(self, params: object, progress: Progress) -> None:
-        told = cast("dict[str, Any]", params) if isinstance(params, dict) else {}
-        if told.get("progressToken") not in (self._number, str(self._number)):
-            return
-        done, total = _number(told.get("progress")), _number(told.get("total"))
-        far = None if done is None or not total or total < 0 else min(1.0, max(0.0, done / total))
-        progress(far, str(told.get("message") or "")[:200])
 
 
 async def _events(pieces: AsyncGenerator[bytes], events: wire.Events) -> AsyncGenerator[wire.Event]:
     async for piece in pieces:
         for event in events.feed(piece):
             yield event
-
-
-def _number(value: object) -> float | None:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return None
-    return float(value) if math.isfinite(value) else None
 
 
 _METHODS: dict[str, Any] = {"GET": "GET", "POST": "POST", "DELETE": "DELETE"}

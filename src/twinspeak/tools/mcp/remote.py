@@ -32,6 +32,7 @@ PATIENCE_S = 5.0
 """How long the first turn waits for lists that are not there."""
 _AT_ONCE = 8
 _KEPT = 200
+_TURNS = 1_000
 _LONGEST = 64
 _PART = 24
 _UNFIT = re.compile(r"[^a-zA-Z0-9_-]+")
@@ -54,7 +55,7 @@ class RemoteTool:
     def __init__(self, name: str, server: McpServer, listed: ListedTool, held: "_Held") -> None:
         """`name` is what models call it: unique in the turn."""
         self.name = name
-        self.offered = _by_a_person
+        self.offered = self._is_offered
         self.display = DisplayInfo(icon=ICON, label=label_of(name))
         words = frozenset(re.findall(r"\w+", msgspec.json.encode(listed.schema).decode()))
         self.rules = Rules(
@@ -71,6 +72,7 @@ class RemoteTool:
             label=self.display.label,
         )
         self._tool = listed.name
+        self._server = server
         self._held = held
 
     async def __call__(self, context: CallContext, arguments: dict[str, Any]) -> ToolOutcome:
@@ -87,6 +89,10 @@ class RemoteTool:
             raise ToolError(f"The server of this tool cannot be used now. {why}") from None
         return ToolOutcome(text=result.text, success=result.success, origin=self.rules.origin)
 
+    def _is_offered(self, plan: TurnPlan) -> bool:
+        """Offer nothing to a turn that a model asked for: twins may be one another's servers."""
+        return plan.ask.depth == 0 and self._server in plan.tool_grants.servers
+
 
 class RemoteTools:
     """The servers that were asked lately. One for the whole server."""
@@ -95,6 +101,7 @@ class RemoteTools:
         """Keep the way to them."""
         self._reach = reach
         self._held: OrderedDict[str, _Held] = OrderedDict()
+        self._turns: OrderedDict[str, list[RemoteTool]] = OrderedDict()
 
     async def prepare(self, plan: TurnPlan) -> None:
         """Have the lists of the turn's servers at hand, as far as they come in time."""
@@ -110,7 +117,20 @@ class RemoteTools:
             _log.info("mcp_lists_late", servers=[one.server.id for one in missing if not one.tools])
 
     def tools(self, plan: TurnPlan) -> list[RemoteTool]:
-        """Return the tools of the turn's servers as far as they are known, each by a name of its own."""
+        """Return the tools of the turn's servers as far as they are known, each by a name of its own.
+
+        A name means the same tool as long as the turn runs, also when lists and servers change meanwhile.
+        """
+        if not plan.tool_grants.servers:
+            return []
+        turn = plan.ask.turn_id
+        if turn not in self._turns:
+            self._turns[turn] = self._named(plan)
+            if len(self._turns) > _TURNS:
+                self._turns.popitem(last=False)
+        return self._turns[turn]
+
+    def _named(self, plan: TurnPlan) -> list[RemoteTool]:
         found: dict[str, RemoteTool] = {}
         for server in plan.tool_grants.servers:
             held = self._of(server)
@@ -133,6 +153,12 @@ class RemoteTools:
         held = self._held.get(_key(server))
         return held.health if held else McpHealth()
 
+    def forget(self, server_id: str, *, before: int | None = None) -> None:
+        """Let go of a server at once, of all its revisions or of those `before` one."""
+        for key, held in list(self._held.items()):
+            if held.server.id == server_id and (before is None or held.server.revision < before):
+                self._held.pop(key).drop(gone=True)
+
     async def close(self) -> None:
         """Let go of every server."""
         held, self._held = list(self._held.values()), OrderedDict()
@@ -144,9 +170,10 @@ class RemoteTools:
         key = _key(server)
         held = self._held.get(key)
         if held is None:
+            self.forget(server.id, before=server.revision)
             held = self._held[key] = _Held(server, self._reach)
             if len(self._held) > _KEPT:
-                self._held.popitem(last=False)
+                self._held.popitem(last=False)[1].drop()
         self._held.move_to_end(key)
         return held
 
@@ -160,6 +187,7 @@ class _Held:
         self.health = McpHealth()
         self._reach = reach
         self._way: Server | None = None
+        self._gone = False
         self._asked: float | None = None
         self._listed: float | None = None
         self._listing = asyncio.Lock()
@@ -196,9 +224,19 @@ class _Held:
         if self._way is not None:
             await self._way.close()
 
+    def drop(self, *, gone: bool = False) -> None:
+        """Let go of the server; of one that is `gone` for good, though turns may still hold its tools."""
+        self._gone = self._gone or gone
+        way, self._way = self._way, None
+        if way is not None:
+            way.drop()
+
     async def _server(self) -> Server:
-        if self._way is None:
+        if self._way is None and not self._gone:
             self._way = await self._reach(self.server)
+        if self._way is None or self._gone:
+            self.drop()
+            raise Unavailable("It has been changed or removed.")
         return self._way
 
     def _note(self, error: str) -> None:
@@ -207,11 +245,6 @@ class _Held:
             self.tools = None
         count = len(self.tools or ())
         self.health = McpHealth(status="error" if error else "ok", checked=now_ms(), tools=count, error=error)
-
-
-def _by_a_person(plan: TurnPlan) -> bool:
-    """Offer nothing to a turn that a model asked for: twins may be one another's servers."""
-    return plan.ask.depth == 0
 
 
 def _leaving(to: str, words: frozenset[str]) -> policy.Check:

@@ -1,12 +1,16 @@
 """The protocol's messages and event streams, without I/O (modelcontextprotocol.io, specification 2025-11-25)."""
 
+import math
 from collections.abc import Iterator
 from typing import Any, cast
 
 import msgspec
 
+from twinspeak import __version__
+
 VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26")
 """What we speak, newest first."""
+OTHER_VERSION = "It speaks another version of the protocol."
 METHOD_NOT_FOUND = -32601
 _LONGEST_LINE = 2_000_000
 
@@ -88,6 +92,31 @@ def notification(method: str, params: dict[str, Any] | None = None) -> bytes:
     return msgspec.json.encode({"jsonrpc": "2.0", "method": method, **({"params": params} if params else {})})
 
 
+def hello() -> dict[str, Any]:
+    """Return what `initialize` is asked with: we offer nothing."""
+    told = {"name": "twinspeak", "version": __version__}
+    return {"protocolVersion": VERSIONS[0], "capabilities": {}, "clientInfo": told}
+
+
+def version_of(hello: dict[str, Any]) -> str | None:
+    """Return the version that a server answered `initialize` with, None for one that we do not speak."""
+    version: Any = hello.get("protocolVersion")
+    return version if version in VERSIONS else None
+
+
+def progress_of(message: dict[str, Any], number: int) -> tuple[float | None, str] | None:
+    """Return how far our request `number` is (0 to 1, None where that is not known), if a message tells that."""
+    params: Any = message.get("params")
+    if message.get("method") != "notifications/progress" or not isinstance(params, dict):
+        return None
+    told = cast("dict[str, Any]", params)
+    if told.get("progressToken") not in (number, str(number)):
+        return None
+    done, total = _number(told.get("progress")), _number(told.get("total"))
+    far = None if done is None or not total or total < 0 else min(1.0, max(0.0, done / total))
+    return far, str(told.get("message") or "")[:200]
+
+
 def answer_to(message: dict[str, Any]) -> bytes:
     """Write our answer to a request of the server's: pings are answered, we offer nothing else."""
     head = {"jsonrpc": "2.0", "id": message.get("id")}
@@ -131,3 +160,9 @@ def result_of(message: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(result, dict):
         raise WireError("an answer without result")
     return cast("dict[str, Any]", result)
+
+
+def _number(value: object) -> float | None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return float(value) if math.isfinite(value) else None

@@ -57,7 +57,7 @@ class _Fields(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
-    server_type: Literal["url"] | None = None
+    server_type: Literal["url", "stdio"] | None = Field(default=None, description="What `server_url` is to be.")
     authorization_header: Credential | None = Field(
         default=None,
         description=f"Sent as `Authorization`; never shown again. `{MASK}` leaves it, a new address needs it anew.",
@@ -76,11 +76,8 @@ class _Fields(BaseModel):
 
     def changes(self) -> Changes:
         """Return what was sent as the service takes it."""
-        given = self.model_dump(
-            include={"name", "server_url", "description", "shares_documents", "status", "authorization_header"},
-            exclude_none=True,
-        )
-        renamed = {"server_url": "url", "authorization_header": "credential"}
+        given = self.model_dump(exclude={"require_approval", "tool_configuration", "institution"}, exclude_none=True)
+        renamed = {"server_url": "url", "server_type": "kind", "authorization_header": "credential"}
         fields: dict[str, Any] = {renamed.get(name, name): value for name, value in given.items()}
         if self.require_approval is not None and self.require_approval.skip_approval_tools:
             wrong = field("require_approval", "is not available on this server")
@@ -99,7 +96,7 @@ class NewServer(_Fields):
     )
 
     name: Name
-    server_url: Url = Field(description="https.")
+    server_url: Url = Field(description="https, or `stdio:<name>` for a program that the operator has for the twin.")
     institution: Annotated[str, StringConstraints(max_length=100)] | None = None
 
 
@@ -212,7 +209,7 @@ async def list_mcp_servers(
 
 @ROUTER.post("/api/admin/mcpserver", summary="Add an MCP server", responses=failures(404, 409))
 async def create_mcp_server(request: Request, caller: Editor, new: NewServer) -> ServerDone:
-    """Let a twin's models use the tools of a server over streamable HTTP."""
+    """Let a twin's models use the tools of a server over streamable HTTP, or of a program of the operator's."""
     made = await services_of(request).mcp_servers.create(actor_of(request, caller), new.institution, new.changes())
     return ServerDone(id=made, message="MCP server created!")
 
@@ -225,7 +222,7 @@ async def read_mcp_server(request: Request, caller: Lister, server_id: ServerId)
 
 @ROUTER.put("/api/admin/mcpserver/{id}", summary="Change an MCP server", responses=failures(404, 409))
 async def edit_mcp_server(request: Request, caller: Editor, server_id: ServerId, edit: ServerEdit) -> ServerDone:
-    """Change what is sent; turns that begin from now on see it."""
+    """Change what is sent; turns that begin from now on see it, those that run call the server no more."""
     await services_of(request).mcp_servers.change(actor_of(request, caller), server_id, edit.changes())
     return ServerDone(id=server_id.lower(), message="MCP server updated!")
 
@@ -251,7 +248,7 @@ def _shown(listed: Listed) -> ServerShape:
         name=server.name,
         institution=server.institution_id,
         user=server.user_id,
-        server_type="url",
+        server_type="url" if server.program is None else "stdio",
         server_url=server.url,
         authorization_header=MASK if server.has_credential else "",
         description=server.description,
