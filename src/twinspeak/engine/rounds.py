@@ -53,6 +53,10 @@ _log = structlog.get_logger(__name__)
 _FALL_BACK_AFTER = (ProviderFailed, ProviderTimeout, ProviderBusy, ProviderUnavailable, ModelUnavailable)
 SEARCH_TOOL = "search_uploads"
 _SEARCH_FAILED = "The knowledge vault could not be searched. Please try again."
+_TOO_DEAR = (
+    "Not given to you: there are not enough credits left for this result. Answer with what you have, and say so."
+)
+_NO_CREDITS = "There are not enough credits left to go on with this answer."
 _NO_PASSAGES = "The vault holds no passage that answers this."
 _MARKER = re.compile(r"\[(\d{1,3}(?:, ?\d{1,3})*)\]")
 
@@ -128,12 +132,12 @@ class Rounds:
         if self.plan.passages_only:
             self._say(prompt.render_passages(self._toolbox.passages) or _NO_PASSAGES)
             return
-        messages = self._prompt.messages
+        messages, told = self._prompt.messages, 0
         for number in range(self._limits.max_rounds):
             last = number == self._limits.max_rounds - 1 or self._toolbox.stuck
             result = await self._ask(number, messages, may_call=not last)
             if result is None:
-                self._stop = StopReason.LENGTH
+                await self._end_without(number, messages, told)
                 return
             if last or self._too_long:
                 self._stop = StopReason.LENGTH if result.tool_calls or self._too_long else result.stop
@@ -142,7 +146,22 @@ class Rounds:
                 self._stop = StopReason.END if result.stop is StopReason.TOOLS else result.stop
                 return
             outcomes = await self._steps.run(self._toolbox.run(result.tool_calls), name="tools")
-            messages = (*messages, *_replayed(result, outcomes))
+            messages, told = (*messages, *_replayed(result, outcomes)), len(outcomes)
+
+    async def _end_without(self, number: int, messages: tuple[Message, ...], told: int) -> None:
+        """End an answer whose next round costs more than the payer has.
+
+        Where the last `told` messages, the results of tools, make it so dear, the model is told that instead of them,
+        and answers without tools. Otherwise the person is told, where there is no text yet.
+        """
+        self._stop = StopReason.LENGTH
+        kept, results = messages[: len(messages) - told], messages[len(messages) - told :]
+        spared = [
+            msgspec.structs.replace(result, text=_TOO_DEAR) for result in results if isinstance(result, ToolMessage)
+        ]
+        result = await self._ask(number, (*kept, *spared), may_call=False) if spared else None
+        if result is None and not self.text:
+            self._say(_NO_CREDITS)
 
     @property
     def text(self) -> str:
