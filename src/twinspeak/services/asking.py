@@ -8,7 +8,7 @@ import msgspec
 
 from twinspeak.domain.ai_models import AiModel
 from twinspeak.domain.assistant import Assistant
-from twinspeak.domain.caller import Caller, scope_of
+from twinspeak.domain.caller import Caller, Scope, scope_of
 from twinspeak.domain.cascade import RagSwitches, Retrieval, choose_model, choose_retrieval
 from twinspeak.domain.clock import now_ms
 from twinspeak.domain.conversation import UNASSIGNED, CourseRef, Exchange, course_name_from
@@ -37,6 +37,7 @@ from twinspeak.persistence.repos import (
     ai_models,
     memberships,
     memories,
+    tool_records,
     turns,
     users,
     wallets,

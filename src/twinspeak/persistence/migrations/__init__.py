@@ -39,6 +39,7 @@ REVISIONS = (
     "0024",
     "0025",
     "0026",
+    "0027",
 )
 """Every revision there is, oldest first; a test compares with the scripts in `versions/`."""
 HEAD = REVISIONS[-1]
