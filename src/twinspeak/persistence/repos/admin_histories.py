@@ -113,7 +113,9 @@ def search(tx: Tx, where: Within, wanted: RecordFilter, *, skip: int, most: int)
     counted = _found(tx, where, wanted, select(turns.c.id), few)
     if counted is None:
         return Found((), 0)
-    inner = scoped(where.scope, counted.order_by(None).limit(COUNTED + 1)).subquery()
+    # The order of the index of words is what makes SQLite begin with that index.
+    counted = counted if wanted.keyword else counted.order_by(None)
+    inner = scoped(where.scope, counted.limit(COUNTED + 1)).subquery()
     total = tx.value(scoped(where.scope, select(func.count()).select_from(inner)))
     rows = _page(tx, where, wanted, few, skip, most)
     return Found(rows, min(total, COUNTED), more_than=total > COUNTED)

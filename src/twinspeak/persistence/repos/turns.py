@@ -156,8 +156,11 @@ def history_everywhere(tx: Tx, user_id: str, wanted: HistoryFilter) -> list[Turn
 def count_everywhere(tx: Tx, user_id: str, wanted: HistoryFilter) -> tuple[int, int]:
     """Return how many records `history_everywhere` would find without its limit, and how many there are at all."""
     counted = _everywhere(func.count(), user_id=user_id).where(*_SHOWN)
-    matching = _found(tx, counted.where(*_matching(wanted)), wanted, user_id)
-    matched = 0 if matching is None else tx.value(scoped(SYSTEM, matching.order_by(None)))
+    ids = _everywhere(turns.c.id, user_id=user_id).where(*_SHOWN, *_matching(wanted))
+    matching = _found(tx, ids, wanted, user_id)
+    # Ordered, though counted: it is the order of the index of words that makes SQLite begin with that index.
+    inner = None if matching is None else scoped(SYSTEM, matching).subquery()
+    matched = 0 if inner is None else tx.value(scoped(SYSTEM, select(func.count()).select_from(inner)))
     return matched, tx.value(scoped(SYSTEM, counted))
 
 
