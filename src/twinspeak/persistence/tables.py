@@ -41,6 +41,8 @@ _RUNNING = text("state = 'running'")
 _CHARGED = text("credits > 0")
 _THUMBED = text("thumb <> ''")
 _HAS_SECRET = text("mcp_secret <> ''")
+_NUMBERED = ("institution_id", "number", "id", "state")
+"""All that is asked of a record until it is shown: so many need not be read themselves."""
 
 meta = _table("meta", Column("key", Words(100), primary_key=True), _text("value"))
 
@@ -308,7 +310,7 @@ turns = _table(
     Index(None, "institution_id", "number"),
     Index(None, "institution_id", "course_name", "number"),
     Index(None, "institution_id", "model", "number"),
-    Index("ix_turns_thumbed", "institution_id", "number", sqlite_where=_THUMBED, postgresql_where=_THUMBED),
+    Index("ix_turns_thumbed", *_NUMBERED, sqlite_where=_THUMBED, postgresql_where=_THUMBED),
     Index("ix_turns_charged", "payer_wallet_id", "user_id", "ended", sqlite_where=_CHARGED, postgresql_where=_CHARGED),
     Index("ix_turns_words", "words", postgresql_using="gin").ddl_if(dialect="postgresql"),
     # Few rows run at a time, out of millions: an index of all states would grow with history for nothing.
