@@ -46,6 +46,7 @@ async def test_an_invitation_is_followed_and_a_request_approved(visitor: Visitor
     await page.goto(f"/join?institution={twin}&key={made['data']['joinId']}")
     await sign_in(visitor, STRANGER, STRANGER_PASSWORD)
     await expect(page.get_by_text("You are invited")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Invitation")).to_be_visible()
     assert await faults(page) == []
     await visitor.shot("link-join")
     await page.get_by_role("button", name="Join it").click()

@@ -212,6 +212,8 @@ export const de: Catalogue = {
   "files.withoutText": "Darin ist kein Text.",
   "files.notYours": "Nur wer diese Dateien verwaltet, darf sie ändern.",
 
+  "link.joinTitle": "Einladung",
+  "link.approveTitle": "Bitte um Aufnahme",
   "link.invited": "Sie sind zu einem digitalen Zwilling eingeladen.",
   "link.join": "Beitreten",
   "link.joined": "Sie sind jetzt Mitglied.",

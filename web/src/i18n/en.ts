@@ -211,6 +211,8 @@ export const en = {
   "files.withoutText": "There is no text in it.",
   "files.notYours": "Only who administers these files may change them.",
 
+  "link.joinTitle": "Invitation",
+  "link.approveTitle": "Request to join",
   "link.invited": "You are invited to a digital twin.",
   "link.join": "Join it",
   "link.joined": "You are a member now.",

@@ -95,18 +95,25 @@ export default function ByMail({ task, email: given, next, onBack, onChallenge }
   );
 }
 
+interface Note {
+  text: string;
+  good: boolean;
+}
+
+const NOTHING: Note = { text: "", good: false };
+
 /** What is tried, one at a time, and what there is to say about it. */
 function useAttempts() {
   const [busy, setBusy] = useState(false);
-  const [note, setNote] = useState("");
+  const [note, setNote] = useState(NOTHING);
   async function attempt(work: () => Promise<unknown>): Promise<void> {
     setBusy(true);
-    setNote("");
+    setNote(NOTHING);
     try {
       const done = await work();
-      if (typeof done === "string") setNote(done);
+      if (typeof done === "string") setNote({ text: done, good: true });
     } catch (failure) {
-      setNote(said(failure));
+      setNote({ text: said(failure), good: false });
     }
     setBusy(false);
   }
@@ -116,7 +123,7 @@ function useAttempts() {
 interface CardProps {
   title: Key;
   lead: string;
-  note: string;
+  note: Note;
   submit: Key;
   busy: boolean;
   onSubmit: () => Promise<void>;
@@ -133,15 +140,15 @@ function Card({ title, lead, note, submit, busy, onSubmit, onAgain, onBack, chil
   }
   return (
     <main className="signin">
-      <form aria-describedby={note ? noteId : undefined} className="card" onSubmit={send}>
+      <form aria-describedby={note.text ? noteId : undefined} className="card" onSubmit={send}>
         <Mark size={44} />
         <h1>{t(title)}</h1>
         <p className="lead" role="status">
           {lead}
         </p>
         {children}
-        <p className="form-error" id={noteId} role="alert">
-          {note}
+        <p className={note.good ? "form-note" : "form-error"} id={noteId} role={note.good ? "status" : "alert"}>
+          {note.text}
         </p>
         <button className="button wide" disabled={busy} type="submit">
           {t(busy ? "signup.busy" : submit)}

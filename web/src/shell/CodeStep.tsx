@@ -15,12 +15,14 @@ export function CodeStep({ challenge, next, leave }: { challenge: Challenge; nex
   const [trust, setTrust] = useState(false);
   const [busy, setBusy] = useState(false);
   const [note, setNote] = useState("");
+  const [good, setGood] = useState(false);
   const field = useRef<HTMLInputElement>(null);
   const [codeId, noteId] = [useId(), useId()];
 
   async function attempt(work: () => Promise<void>): Promise<void> {
     setBusy(true);
     setNote("");
+    setGood(false);
     try {
       await work();
     } catch (failure) {
@@ -40,6 +42,7 @@ export function CodeStep({ challenge, next, leave }: { challenge: Challenge; nex
     await attempt(async () => {
       setCurrent(await resendCode(current.challengeId));
       setNote(t("signin.resent"));
+      setGood(true);
     });
   }
   return (
@@ -66,7 +69,7 @@ export function CodeStep({ challenge, next, leave }: { challenge: Challenge; nex
           <input checked={trust} onChange={(event) => setTrust(event.target.checked)} type="checkbox" />
           {t("signin.trust")}
         </label>
-        <p className="form-error" id={noteId} role="alert">
+        <p className={good ? "form-note" : "form-error"} id={noteId} role={good ? "status" : "alert"}>
           {note}
         </p>
         <button className="button wide" disabled={busy} type="submit">

@@ -1,8 +1,8 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Outlet, useParams, useRouter } from "@tanstack/react-router";
+import { Outlet, useLocation, useParams, useRouter } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { courses, session, stay } from "../api/queries";
-import { t } from "../i18n";
+import { type Key, t } from "../i18n";
 import { pickUp, whenAsked, whenEnded } from "../live/asking";
 import { open } from "../live/socket";
 import { Dialog } from "../ui/Dialog";
@@ -13,6 +13,7 @@ import { listen, tell } from "./tabs";
 
 const WIDE = "(min-width: 56rem)";
 const DAY_MS = 86_400_000;
+const TITLES: Record<string, Key> = { "/join": "link.joinTitle", "/approve": "link.approveTitle" };
 
 /** What is around every conversation, and what keeps the page in step with the server and with other tabs. */
 export function Shell() {
@@ -49,7 +50,8 @@ function Header({ onMenu }: { onMenu: (() => void) | null }) {
   const { data } = useQuery(courses);
   const { courseId } = useParams({ strict: false });
   const name = data?.find((course) => String(course.course_id) === courseId)?.course_name;
-  const title = courseId === undefined ? t("chat.new") : name || t("shell.untitled");
+  const path = useLocation().pathname;
+  const title = courseId === undefined ? t(TITLES[path] ?? "chat.new") : name || t("shell.untitled");
   useEffect(() => {
     document.title = `${title} · Twinspeak`;
   }, [title]);

@@ -5,7 +5,7 @@ export interface Piece {
   hit: boolean;
 }
 
-const BEFORE = 50;
+const BEFORE = 30;
 const LONGEST = 160;
 const LETTERS = String.raw`\p{L}\p{N}\p{M}`;
 
