@@ -182,7 +182,7 @@ async def test_another_language_from_the_browser_and_by_choice(browser: Browser,
         await page.get_by_label("E-Mail").fill("admin@example.org")
         await page.get_by_label("Passwort", exact=True).fill("correct horse battery")
         await page.get_by_role("button", name="Anmelden").click()
-        await page.get_by_role("button", name=re.compile("Konto")).click()
+        await page.get_by_role("button", name="Konto und Einstellungen").click()
         await expect(page.get_by_label("Sprache")).to_be_visible()
         await visitor.shot("settings-german")
         await page.get_by_label("Sprache").select_option("en")
