@@ -14,7 +14,7 @@ from twinspeak.domain.ids import new_id
 from twinspeak.egress.guard import MAX_URL
 from twinspeak.providers import own as own_module
 from twinspeak.services import ai_models as service
-from twinspeak.services.model_rules import MASK
+from twinspeak.services.administered import MASK
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 

@@ -9,8 +9,8 @@ import pytest_asyncio
 
 from tests.transports.mcp_place import KEY, MANY, ONE, Place, mcp_place
 from twinspeak.domain.ids import new_id
+from twinspeak.services.administered import MASK
 from twinspeak.services.mcp_servers import MAX_PER_TWIN
-from twinspeak.services.sso_providers import MASK
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 

@@ -18,7 +18,8 @@ from tests.organisation import Org, organisation
 from tests.world import WAIT_S, world
 from twinspeak.persistence.identity_tables import sso_logins, sso_providers
 from twinspeak.persistence.secrets import SecretBox
-from twinspeak.services.sso_providers import MASK, rotate_secrets
+from twinspeak.services.administered import MASK
+from twinspeak.services.sso_providers import rotate_secrets
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("database")]
 

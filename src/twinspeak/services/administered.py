@@ -20,6 +20,8 @@ from twinspeak.services import policy
 from twinspeak.services.passwords import field
 
 MAX_BULK = 500
+MASK = "********"
+"""Stands for a secret that is there; sent back, it leaves the secret as it is."""
 
 
 class Page(msgspec.Struct, frozen=True):

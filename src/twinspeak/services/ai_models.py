@@ -34,8 +34,8 @@ from twinspeak.persistence.repos import institutions
 from twinspeak.persistence.scope import SYSTEM
 from twinspeak.persistence.secrets import SecretBox, SecretUnreadable
 from twinspeak.services import audit, policy
-from twinspeak.services.administered import twin_within
-from twinspeak.services.model_rules import MASK, faults_of
+from twinspeak.services.administered import MASK, twin_within
+from twinspeak.services.model_rules import faults_of
 from twinspeak.services.passwords import field
 from twinspeak.services.ports import ModelCatalogue, OwnModelCatalogue
 from twinspeak.services.rate_limits import RateLimits, Rule

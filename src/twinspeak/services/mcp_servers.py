@@ -21,10 +21,9 @@ from twinspeak.persistence.repos import mcp_servers as rows
 from twinspeak.persistence.scope import SYSTEM
 from twinspeak.persistence.secrets import SecretBox
 from twinspeak.services import audit, policy
-from twinspeak.services.administered import twin_within
+from twinspeak.services.administered import MASK, twin_within
 from twinspeak.services.passwords import field
 from twinspeak.services.rate_limits import RateLimits, Rule
-from twinspeak.services.sso_providers import MASK
 
 MAX_PER_TWIN = 20
 TRIES = Rule("mcp_server_tries", 10)

@@ -7,9 +7,7 @@ from twinspeak.domain import ai_models
 from twinspeak.domain.ai_models import FEATURES, INPUT_MEDIA, LIBRARIES, OUTPUT_MEDIA, AiModel, OwnSecrets
 from twinspeak.domain.errors import AddressNotAllowed
 from twinspeak.egress.guard import MAX_URL, Guard
-
-MASK = "********"
-"""What is shown in place of a secret."""
+from twinspeak.services.administered import MASK
 
 MAX_NAME = 200
 MAX_TEXT = 2_000

@@ -16,12 +16,11 @@ from twinspeak.persistence.db import Database, Tx
 from twinspeak.persistence.repos import sso
 from twinspeak.persistence.secrets import SecretUnreadable
 from twinspeak.services import audit, policy
+from twinspeak.services.administered import MASK
 from twinspeak.services.audit import Target
 from twinspeak.services.passwords import field
 from twinspeak.services.ports import SignInProvider, Vault
 
-MASK = "••••••••"
-"""What a secret is shown as; sent back, it changes nothing."""
 RESERVED = frozenset({"callback"})
 _SLUG = re.compile(r"[a-z0-9-]{1,100}")
 

@@ -22,6 +22,7 @@ from twinspeak.domain.errors import (
 )
 from twinspeak.domain.events import TextDelta, ToolStarted
 from twinspeak.domain.ids import new_id
+from twinspeak.domain.origins import allows
 from twinspeak.domain.turn import Ask, Face
 from twinspeak.services.mcp_access import PREFIX, Door
 from twinspeak.transports import turns
@@ -67,12 +68,18 @@ _HEADERS = {"content-type": "text/event-stream; charset=utf-8", "cache-control":
 
 
 async def door(request: Request) -> Door:
-    """Let in a twin's secret, or a person's token. Raises AuthenticationRequired, InvalidToken, NotAMember."""
-    origin = origin_of(request)
-    if origin is not None:
-        allowed = (*await services_of(request).origins.allowed(), *services_of(request).edge.cors_origins)
-        if origin not in allowed:
-            raise OriginNotAllowed
+    """Let in a twin's secret, or a person's token, and the pages of that twin's sites alone.
+
+    Raises AuthenticationRequired, InvalidToken, NotAMember, OriginNotAllowed.
+    """
+    came, origin = await _let_in(request), origin_of(request)
+    trusted = came.twin.public_authorized_urls if came.twin else ()
+    if origin is not None and not allows((*trusted, *services_of(request).edge.cors_origins), origin):
+        raise OriginNotAllowed
+    return came
+
+
+async def _let_in(request: Request) -> Door:
     token = await token_of(request)
     if token is None:
         raise AuthenticationRequired

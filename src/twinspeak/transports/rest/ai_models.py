@@ -25,8 +25,9 @@ from twinspeak.domain.attachments import IMAGES, PDF
 from twinspeak.domain.caller import Caller
 from twinspeak.domain.clock import iso
 from twinspeak.domain.credits import MICRO, Price
+from twinspeak.services.administered import MASK
 from twinspeak.services.ai_models import Changes, Listed, Query
-from twinspeak.services.model_rules import EFFORTS, MASK, MAX_NAME, MAX_SECRET, MAX_TEXT
+from twinspeak.services.model_rules import EFFORTS, MAX_NAME, MAX_SECRET, MAX_TEXT
 from twinspeak.transports.http.routes import Verb, administers, router, services_of
 from twinspeak.transports.http.schemas import failures
 from twinspeak.transports.rest.models import TOKENS, CreditRates, rates

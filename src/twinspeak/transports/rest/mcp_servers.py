@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from twinspeak.domain.caller import Caller
 from twinspeak.domain.clock import iso
 from twinspeak.domain.errors import ValidationFailed
+from twinspeak.services.administered import MASK
 from twinspeak.services.mcp_servers import Changes, Listed
 from twinspeak.services.passwords import field
-from twinspeak.services.sso_providers import MASK
 from twinspeak.transports.http.routes import Verb, administers, router, services_of
 from twinspeak.transports.http.schemas import failures
 from twinspeak.transports.rest.own_account import actor_of
@@ -24,7 +24,7 @@ ROUTER = router("Administration: MCP servers", failures=(401, 403))
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Url = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2_048)]
-Credential = Annotated[str, StringConstraints(max_length=8_000, pattern=r"^[\x20-\x7e\u2022]*$")]
+Credential = Annotated[str, StringConstraints(max_length=8_000, pattern=r"^[\x20-\x7e]*$")]
 ToolName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Ids = Annotated[str, StringConstraints(max_length=20_000)]
 ServerId = Annotated[str, Path(alias="id", description="24 hexadecimal digits.")]

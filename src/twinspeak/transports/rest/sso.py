@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from twinspeak.domain.caller import Caller
 from twinspeak.domain.clock import iso
 from twinspeak.domain.sso import Provider
+from twinspeak.services.administered import MASK
 from twinspeak.services.auth import SignedIn as Opened
 from twinspeak.services.rate_limits import AUTH, CODES, address_key
-from twinspeak.services.sso_providers import MASK, ProviderChanges
+from twinspeak.services.sso_providers import ProviderChanges
 from twinspeak.transports import wire_names as wire
 from twinspeak.transports.http import rate
 from twinspeak.transports.http.routes import PUBLIC, Verb, administers, client_ip, router, services_of
