@@ -28,7 +28,7 @@ def markdown_head(heading: Heading) -> str:
 def markdown(record: TurnRecord) -> str:
     """Return one exchange in Markdown. The question is quoted: nothing in it can look like part of the transcript."""
     asked = "\n".join(f"> {line}".rstrip() for line in record.question.splitlines())
-    parts = ["", "---", "", f"**Question**, {iso(record.created)}", "", asked, "", f"**Answer**{_remark(record)}", ""]
+    parts = ["", "---", "", f"**Question**, {iso(record.created)}", "", asked, "", f"**Answer**{remark(record)}", ""]
     text = "\n".join([*parts, record.output or "(no answer)", ""])
     sources = [f"- [{one.number}] {_plain(one.document_name)}" for one in record.passages if one.cited]
     return "\n".join([text, "Sources:", "", *sources, ""]) if sources else text
@@ -60,7 +60,8 @@ def document_head(heading: Heading) -> dict[str, Any]:
     }
 
 
-def _remark(record: TurnRecord) -> str:
+def remark(record: TurnRecord) -> str:
+    """Return what has to be said of how an answer ended, with a blank before it; "" of one that ended well."""
     if record.moderated:
         return " (withdrawn)"
     remarks = {

@@ -5,16 +5,17 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import Path, Query, Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from twinspeak.domain import transcript
 from twinspeak.domain.clock import iso
-from twinspeak.domain.errors import CallerError
+from twinspeak.domain.errors import CallerError, NotFound
 from twinspeak.domain.turn import TurnState
 from twinspeak.services.transcripts import DAYS, MOST_DAYS, Share, Transcript, Transcripts
 from twinspeak.transports.http.routes import SignedIn, router, services_of
 from twinspeak.transports.http.schemas import failures
+from twinspeak.transports.rest import shared_page
 from twinspeak.transports.rest.places import LARGEST, InPlace
 from twinspeak.transports.rest.shapes import ID, Shape
 
@@ -22,7 +23,12 @@ ROUTER = router("Transcripts", failures=(401, 403))
 SHARED_ROUTER = router("Transcripts", public=True)
 
 Format = Literal["markdown", "json"]
-_TYPES: dict[str, str] = {"markdown": "text/markdown; charset=utf-8", "json": "application/json"}
+SharedFormat = Literal["html", "markdown", "json"]
+_TYPES: dict[str, str] = {
+    "html": shared_page.MEDIA_TYPE,
+    "markdown": "text/markdown; charset=utf-8",
+    "json": "application/json",
+}
 
 
 class SourceShape(Shape):
@@ -63,6 +69,11 @@ _FILES: dict[int | str, dict[str, Any]] = {
         "content": {"text/markdown": {"example": "# Plans for spring"}},
         "description": "The transcript, oldest first.",
     }
+}
+
+
+_SHOWN: dict[int | str, dict[str, Any]] = {
+    200: {**_FILES[200], "content": {**_FILES[200]["content"], "text/html": {"example": "<!doctype html>"}}}
 }
 
 
@@ -161,26 +172,38 @@ async def end_share(
     return Ended(message="The link has ended.")
 
 
-@SHARED_ROUTER.get("/api/shared/{token}", summary="Read what a link shows", responses=_FILES | failures(404))
+@SHARED_ROUTER.get("/api/shared/{token}", summary="Read what a link shows", responses=_SHOWN | failures(404))
 async def read_shared(
     request: Request,
     token: Annotated[str, Path(max_length=200)],
-    as_what: Annotated[Format, Query(alias="format")] = "json",
-) -> StreamingResponse:
-    """Return what was shared; whoever has the link may. Ended and unknown links are answered alike."""
+    as_what: Annotated[SharedFormat | None, Query(alias="format")] = None,
+) -> Response:
+    """Return what was shared; whoever has the link may. Ended and unknown links are answered alike.
+
+    Browsers get a page, programs JSON, unless `format` says what it is to be.
+    """
+    as_what = as_what or ("html" if shared_page.wanted_by(request) else "json")
     transcripts = services_of(request).transcripts
-    found = await transcripts.shared(token)
-    answer = _file(transcripts, found, as_what, inline=True)
-    answer.headers["X-Robots-Tag"] = "noindex"
-    answer.headers["Referrer-Policy"] = "no-referrer"
+    try:
+        found = await transcripts.shared(token)
+    except NotFound:
+        if as_what != "html":
+            raise
+        answer: Response = HTMLResponse(shared_page.gone(), status_code=404)
+        answer.headers["Cache-Control"] = "private, no-store"
+    else:
+        answer = _file(transcripts, found, as_what, inline=True)
+    answer.headers.update(shared_page.HEADERS)
     return answer
 
 
-def _file(transcripts: Transcripts, found: Transcript, as_what: Format, *, inline: bool = False) -> StreamingResponse:
-    pieces = _markdown(transcripts, found) if as_what == "markdown" else _json(transcripts, found)
-    name = f"conversation.{'md' if as_what == 'markdown' else 'json'}"
+def _file(
+    transcripts: Transcripts, found: Transcript, as_what: SharedFormat, *, inline: bool = False
+) -> StreamingResponse:
+    write, suffix = {"html": (_html, "html"), "markdown": (_markdown, "md"), "json": (_json, "json")}[as_what]
+    pieces = write(transcripts, found)
     headers = {
-        "Content-Disposition": f'{"inline" if inline else "attachment"}; filename="{name}"',
+        "Content-Disposition": f'{"inline" if inline else "attachment"}; filename="conversation.{suffix}"',
         "Cache-Control": "private, no-store",
         "X-Content-Type-Options": "nosniff",
     }
@@ -191,6 +214,13 @@ async def _markdown(transcripts: Transcripts, found: Transcript) -> AsyncGenerat
     yield transcript.markdown_head(found.heading).encode("utf-8", "replace")
     async for page in transcripts.records(found):
         yield "".join(transcript.markdown(record) for record in page).encode("utf-8", "replace")
+
+
+async def _html(transcripts: Transcripts, found: Transcript) -> AsyncGenerator[bytes]:
+    yield shared_page.head(found.heading).encode("utf-8", "replace")
+    async for page in transcripts.records(found):
+        yield "".join(shared_page.exchange(record) for record in page).encode("utf-8", "replace")
+    yield shared_page.tail().encode()
 
 
 async def _json(transcripts: Transcripts, found: Transcript) -> AsyncGenerator[bytes]:
