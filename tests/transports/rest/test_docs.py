@@ -101,6 +101,7 @@ OPEN_TO_ALL = {
     "/api/auth/signin",
     "/api/auth/signup",
     "/api/auth/signup/confirm",
+    "/api/session/signup",
     "/api/session/sso",
     "/api/auth/autosignup",
     "/api/auth/mfa-cancel",
