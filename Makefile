@@ -56,7 +56,7 @@ fuzz: .venv/.dev ## fuzz what reads a client's bytes; longer with FUZZ_SECONDS=3
 bench: .venv/.bench ## measure what streaming costs, in under 5 minutes (Linux); options in ARGS, e.g. ARGS="--rows 1,5"
 	@.venv/bin/python -m bench $(ARGS)
 
-bench-full: .venv/.bench ## measure all of it, with profiles: about 25 minutes
+bench-full: .venv/.bench ## measure all of it, with profiles: under 20 minutes
 	@.venv/bin/python -m bench --scale full --profile $(ARGS)
 
 bench-peers: .venv/.bench ## measure LiteLLM's proxy beside it, installed into a folder that is thrown away
